@@ -1,0 +1,34 @@
+# Everything here needs Python 3.11 or later, make and a package index. `make test` and `make demo` install what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test check bench format clean
+
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable . --group dev
+	touch $(READY)
+
+demo: $(READY)  ## A local model answers through the Model Context Protocol.
+	$(BIN)/mcp-server-mlx demo
+
+check: $(READY)  ## Style and types.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+test: check  ## Style, types and every test.
+	$(BIN)/pytest
+
+bench: $(READY)  ## Ratios, each measured in one run; prints a table.
+	$(BIN)/python -m tests.benchmarks
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache

@@ -1,0 +1,258 @@
+"""The one way to reach the engine, for the host, the command line and agents alike."""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+
+from adapters.engine.jobs import new_job_id
+from adapters.engine.launch import connect_engine
+from adapters.engine.protocol import (
+    FINISHED,
+    LINE_LIMIT,
+    PROTOCOL,
+    AskStatus,
+    Attach,
+    Cancel,
+    Detach,
+    EngineStatus,
+    Event,
+    HandOver,
+    Hello,
+    JobState,
+    JobView,
+    Partial,
+    Progress,
+    Refused,
+    Snapshot,
+    StatusReply,
+    Stop,
+    Submit,
+    Unload,
+    Unloaded,
+    Update,
+    Wire,
+    Work,
+    line,
+    read_event,
+)
+from adapters.errors import EngineStopped, EngineUnavailable, from_wire
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Job:
+    """A job as this client follows it. `partial` grows as events are read.
+
+    `seen` is the last whole view that the engine sent, `view` the one that ended the job.
+    """
+
+    id: str
+    progress: Progress = Progress(phase="waiting")
+    state: JobState = "queued"
+    partial: list[Partial] = field(default_factory=list)
+    seen: JobView | None = None
+    view: JobView | None = None
+
+    def take(self, event: Event) -> None:
+        """Bring this up to date with an event. Raises the error of a request that was refused."""
+        if isinstance(event, Refused):
+            raise from_wire(event.error)
+        if isinstance(event, Snapshot):
+            view = event.view
+            self.state, self.progress, self.partial = view.state, view.progress, list(view.partial)
+            self.seen, self.view = view, view if view.state in FINISHED else None
+        elif isinstance(event, Update):
+            self.state, self.progress = event.state, event.progress
+            for i, piece in event.added.items():
+                self.partial += [Partial()] * (i + 1 - len(self.partial))
+                so_far = self.partial[i]
+                self.partial[i] = Partial(text=so_far.text + piece.text, reasoning=so_far.reasoning + piece.reasoning)
+
+
+class EngineClient:
+    """A connection to the engine, made when it is first needed and again after the engine has gone.
+
+    Belongs to one event loop. Any number of requests may be under way at once.
+    """
+
+    def __init__(self, path: str | None = None) -> None:
+        """`path` is the socket of an engine in this process; by default the user's engine, started on demand."""
+        self._path = path
+        self._ids = itertools.count(1)
+        self._waiting: dict[int, asyncio.Queue[Event | None]] = {}
+        self._writer: asyncio.StreamWriter | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._connecting = asyncio.Lock()
+        self.engine: Hello | None = None
+
+    # --- requests
+
+    async def submit(self, work: Work, job_id: str | None = None) -> AsyncGenerator[Job, None]:
+        """Start a job and follow it: gives the job at once, then after each event, the last time when it has ended.
+
+        Closing the iterator early leaves the job; unless it was handed over, the engine then cancels it.
+        Raises EngineUnavailable, EngineStopped when the engine dies, and what the engine refuses.
+        """
+        job = Job(job_id or new_job_id(work.kind))
+        async with contextlib.aclosing(self._follow(job, lambda n: Submit(id=n, job=job.id, work=work))) as following:
+            async for followed in following:
+                yield followed
+
+    async def attach(self, job_id: str) -> AsyncGenerator[Job, None]:
+        """Follow a job that was started before, from its state now to its end. Raises JobNotFound."""
+        job = Job(job_id)
+        async with contextlib.aclosing(self._follow(job, lambda n: Attach(id=n, job=job_id))) as following:
+            async for followed in following:
+                yield followed
+
+    async def hand_over(self, job_id: str) -> None:
+        """Somebody was told this id: the job goes on although nobody follows it."""
+        await self._ask(lambda n: HandOver(id=n, job=job_id))
+
+    async def cancel(self, job_id: str) -> JobView:
+        """Cancel a job; gives it as it is once it has ended. Raises JobNotFound."""
+        event = await self._ask(lambda n: Cancel(id=n, job=job_id))
+        assert isinstance(event, Snapshot)
+        return event.view
+
+    async def status(self) -> EngineStatus:
+        event = await self._ask(lambda n: AskStatus(id=n))
+        assert isinstance(event, StatusReply)
+        return event.status
+
+    async def status_if_running(self) -> EngineStatus | None:
+        """The status, or None when there is no engine; starts none."""
+        try:
+            await self._connect(start=False)
+            return await self.status()
+        except (EngineUnavailable, EngineStopped):
+            return None
+
+    async def unload(self, model: str | None = None) -> list[str]:
+        """Drop an idle model, or all; gives the names of those dropped."""
+        event = await self._ask(lambda n: Unload(id=n, model=model))
+        assert isinstance(event, Unloaded)
+        return event.models
+
+    async def stop(self) -> bool:
+        """End the engine if there is one; True when there was."""
+        try:
+            await self._connect(start=False)
+            await self._ask(lambda n: Stop(id=n))
+        except (EngineUnavailable, EngineStopped):
+            return False
+        return True
+
+    async def close(self) -> None:
+        if self._listening:
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
+        self._disconnect()
+
+    # --- the connection
+
+    async def _follow(self, job: Job, request: object) -> AsyncGenerator[Job, None]:
+        number, events = await self._begin(request)
+        try:
+            yield job
+            while job.view is None:
+                event = await events.get()
+                if event is None:
+                    raise self._stopped(job)
+                job.take(event)
+                yield job
+        finally:
+            self._waiting.pop(number, None)
+            if job.view is None and self._writer is not None:
+                self._write(Detach(id=next(self._ids), job=job.id))
+
+    async def _ask(self, request: object) -> Event:
+        number, events = await self._begin(request)
+        try:
+            event = await events.get()
+        finally:
+            self._waiting.pop(number, None)
+        if event is None:
+            raise EngineStopped("the engine stopped before it answered; ask again: it starts anew")
+        if isinstance(event, Refused):
+            raise from_wire(event.error)
+        return event
+
+    async def _begin(self, request: object) -> tuple[int, asyncio.Queue[Event | None]]:
+        await self._connect(start=True)
+        number = next(self._ids)
+        events = self._waiting[number] = asyncio.Queue()
+        self._write(request(number))  # pyright: ignore[reportCallIssue]
+        return number, events
+
+    def _write(self, message: Wire) -> None:
+        assert self._writer is not None
+        self._writer.write(line(message))
+
+    async def _connect(self, start: bool) -> None:
+        async with self._connecting:
+            if self._writer is not None:
+                return
+            reader, writer = await self._open(start)
+            try:
+                hello = read_event.validate_json(await reader.readline())
+            except (ValidationError, ConnectionError) as error:
+                writer.close()
+                raise EngineUnavailable("the engine ended as it was reached; ask again") from error
+            if not isinstance(hello, Hello) or hello.protocol != PROTOCOL:
+                writer.close()
+                raise EngineUnavailable(
+                    f"the engine speaks another protocol ({hello}); end it with `mcp-server-mlx stop`"
+                )
+            self.engine, self._writer = hello, writer
+            self._listening = asyncio.create_task(self._listen(reader))
+
+    async def _open(self, start: bool) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._path is not None:
+            return await asyncio.open_unix_connection(self._path, limit=LINE_LIMIT)
+        connection = await asyncio.to_thread(connect_engine, start)
+        if connection is None:
+            raise EngineUnavailable("no engine is running")
+        connection.setblocking(False)
+        return await asyncio.open_unix_connection(sock=connection, limit=LINE_LIMIT)
+
+    async def _listen(self, reader: asyncio.StreamReader) -> None:
+        """Hand every event to who waits for it; at the end of the connection, the end to all."""
+        try:
+            while text := await reader.readline():
+                event = read_event.validate_json(text)
+                number = getattr(event, "id", None)
+                if number in self._waiting:
+                    self._waiting[number].put_nowait(event)
+        except (ConnectionError, ValueError) as error:
+            logger.warning("error=<%s> | the connection to the engine broke", error)
+        finally:
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+        for events in self._waiting.values():
+            events.put_nowait(None)
+
+    def _stopped(self, job: Job) -> EngineStopped:
+        likely = (
+            "most likely out of memory"
+            if job.progress.phase in ("loading", "reading prompt")
+            else "it was killed, or crashed"
+        )
+        advice = "choose a smaller model or a shorter prompt" if "memory" in likely else "its log says more"
+        return EngineStopped(
+            f"the engine stopped while it was {_doing(job.progress)}: {likely}; {advice}. Ask again: it starts anew"
+        )
+
+
+def _doing(progress: Progress) -> str:
+    return f"at: {progress}"

@@ -1,0 +1,251 @@
+"""Jobs: what runs, who follows it, and the results kept on disk. Used on the engine's event loop."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from adapters.engine.protocol import (
+    FINISHED,
+    Generate,
+    JobKind,
+    JobState,
+    JobView,
+    Outcome,
+    Partial,
+    Progress,
+    Snapshot,
+    Update,
+    Work,
+)
+from adapters.errors import EngineStopped, JobNotFound, to_wire
+
+logger = logging.getLogger(__name__)
+
+_PREFIXES: dict[JobKind, str] = {"generate": "gen", "download": "pull"}
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_JOB_ID = re.compile(r"[a-z]{2,8}-[0-9a-z]{8,32}")
+# Progress and text are sent on together, this many seconds apart at the most often.
+_TELL_EVERY = 0.03
+
+
+def new_job_id(kind: JobKind) -> str:
+    """A random id with its kind in front; 60 bits, so that nobody guesses another's."""
+    return f"{_PREFIXES[kind]}-" + "".join(secrets.choice(_ALPHABET) for _ in range(12))
+
+
+class Follower(Protocol):
+    """A connection that hears of a job."""
+
+    def send(self, message: Any) -> None: ...
+
+
+@dataclass(eq=False)
+class RunningJob:
+    """A job of this engine. What followers have not been told yet is kept in `_unsaid` until the next telling."""
+
+    id: str
+    work: Work
+    on_finished: Callable[["RunningJob"], None]
+    created: float = field(default_factory=time.time)
+    asked: float = field(default_factory=time.monotonic)
+    started: float | None = None
+    finished: float | None = None
+    state: JobState = "queued"
+    progress: Progress = Progress(phase="waiting")
+    partial: list[Partial] = field(default_factory=list)
+    outcome: Outcome | None = None
+    error: dict[str, str] | None = None
+    task: asyncio.Task[None] | None = None
+    handed_over: bool = False
+    followers: dict[tuple[Follower, int], None] = field(default_factory=dict)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    _unsaid: dict[int, tuple[list[str], list[str]]] = field(default_factory=dict)
+    _telling: asyncio.TimerHandle | None = None
+
+    def __post_init__(self) -> None:
+        count = len(self.work.conversations) if isinstance(self.work, Generate) else 0
+        self.partial = [Partial()] * count
+
+    # --- what happens to it
+
+    def on_progress(self, progress: Progress) -> None:
+        if self.state in FINISHED:
+            return
+        self.progress = progress
+        self._tell_soon()
+
+    def on_written(self, index: int, text: str, reasoning: str) -> None:
+        if self.state in FINISHED:
+            return
+        texts, reasonings = self._unsaid.setdefault(index, ([], []))
+        texts.append(text)
+        reasonings.append(reasoning)
+        self._tell_soon()
+
+    def start(self) -> None:
+        self.state, self.started = "running", time.time()
+        self._tell_soon()
+
+    def finish(self, state: JobState, outcome: Outcome | None = None, error: dict[str, str] | None = None) -> None:
+        """Settle the job, store it, and tell all who follow. Later calls change nothing."""
+        if self.state in FINISHED:
+            return
+        self._say()
+        self.state, self.outcome, self.error, self.finished = state, outcome, error, time.time()
+        # Stored before anyone hears of it: an engine killed right after has lost nothing it promised.
+        self.on_finished(self)
+        for follower, request in list(self.followers):
+            follower.send(Snapshot(id=request, view=self.view()))
+        self.followers.clear()
+        self.ended.set()
+
+    # --- who follows it
+
+    def follow(self, follower: Follower, request: int) -> None:
+        self._say()
+        self.followers[follower, request] = None
+
+    def leave(self, follower: Follower, request: int | None = None) -> None:
+        """A follower is gone (from one request, or altogether); a job that nobody waits for is cancelled."""
+        for entry in [entry for entry in self.followers if entry[0] is follower and request in (None, entry[1])]:
+            del self.followers[entry]
+        if not self.followers and not self.handed_over and self.state not in FINISHED:
+            logger.info("job=<%s> | nobody waits for it any more, cancelled", self.id)
+            self.cancel()
+
+    def cancel(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
+
+    def view(self) -> JobView:
+        self._gather()
+        return JobView(
+            job=self.id,
+            kind=self.work.kind,
+            state=self.state,
+            model=self.work.model,
+            created=self.created,
+            started=self.started,
+            finished=self.finished,
+            progress=self.progress,
+            partial=[] if self.outcome else self.partial,
+            outcome=self.outcome,
+            error=self.error,
+        )
+
+    # --- telling
+
+    def _tell_soon(self) -> None:
+        if self._telling is None:
+            self._telling = asyncio.get_running_loop().call_later(_TELL_EVERY, self._say)
+
+    def _say(self) -> None:
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
+        added = self._gather()
+        for follower, request in list(self.followers):
+            follower.send(Update(id=request, state=self.state, progress=self.progress, added=added))
+
+    def _gather(self) -> dict[int, Partial]:
+        """Move what is unsaid into what there is; gives what was moved."""
+        added = {
+            i: Partial(text="".join(texts), reasoning="".join(thoughts))
+            for i, (texts, thoughts) in self._unsaid.items()
+        }
+        for i, piece in added.items():
+            so_far = self.partial[i]
+            self.partial[i] = Partial(text=so_far.text + piece.text, reasoning=so_far.reasoning + piece.reasoning)
+        if self._telling is None:
+            self._unsaid.clear()
+        return added
+
+
+class JobStore:
+    """Jobs on disk, one JSON file each, readable by this user alone.
+
+    A job is written when it starts and when it ends. One that an earlier engine started and never ended is settled as
+    failed when this engine opens the store.
+    """
+
+    def __init__(self, folder: Path, keep_hours: float) -> None:
+        self._folder, self._keep_seconds = folder, keep_hours * 3600
+        self.prune()
+        for path in self._folder.glob("*.json"):
+            self._settle(path)
+
+    def _settle(self, path: Path) -> None:
+        view = self._read(path)
+        if view is not None and view.state not in FINISHED:
+            error = EngineStopped(
+                f"the engine stopped while this job was at: {view.progress}. Nothing else was lost; ask again"
+            )
+            self.save(view.model_copy(update={"state": "failed", "finished": time.time(), "error": to_wire(error)}))
+
+    def save(self, view: JobView) -> None:
+        """Write the job whole or not at all. A disk that is full costs the copy on disk, not the job."""
+        path = self._folder / f"{view.job}.json"
+        draft = path.with_suffix(".part")
+        try:
+            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+                file.write(view.model_dump_json())
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        except OSError as error:
+            logger.error("job=<%s>, error=<%s> | the job could not be stored", view.job, error)
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
+
+    def load(self, job: str) -> JobView:
+        """The stored job. Raises JobNotFound."""
+        view = self._read(self._folder / f"{job}.json") if _JOB_ID.fullmatch(job) else None
+        if view is None:
+            raise JobNotFound(
+                f"there is no job {job[:80]!r}: ids come from the tools' answers, and results are kept for {self._keep_seconds / 3600:g} hours; list-library with kind 'jobs' shows what there is"
+            )
+        return view
+
+    def recent(self, count: int) -> list[JobView]:
+        """The stored jobs that were made last, newest first."""
+        paths = sorted(self._folder.glob("*.json"), key=_modified, reverse=True)[:count]
+        views = (self._read(path) for path in paths)
+        return sorted((view for view in views if view is not None), key=lambda view: view.created, reverse=True)
+
+    def prune(self) -> None:
+        """Remove what is older than results are kept."""
+        oldest = time.time() - self._keep_seconds
+        for path in [*self._folder.glob("*.json"), *self._folder.glob("*.part")]:
+            if _modified(path) < oldest:
+                path.unlink(missing_ok=True)
+
+    def _read(self, path: Path) -> JobView | None:
+        try:
+            return JobView.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValidationError, json.JSONDecodeError) as error:
+            logger.warning("file=<%s>, error=<%s> | a stored job could not be read", path, error)
+            return None
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def newest(jobs: Iterable[RunningJob]) -> list[JobView]:
+    return sorted((job.view() for job in jobs), key=lambda view: view.created, reverse=True)

@@ -1,0 +1,64 @@
+"""Starting the engine on demand, at most one for a user, in a session of its own so that no client takes it along."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+
+from adapters.engine.protocol import PROTOCOL
+from adapters.errors import EngineUnavailable
+from adapters.places import log_file
+from adapters.sockets import connect, connect_or_start, socket_path
+
+_PATIENCE_SECONDS = 30.0
+_TAIL_BYTES = 2000
+
+
+def engine_socket() -> str:
+    return socket_path("engine", str(PROTOCOL))
+
+
+def connect_engine(start: bool) -> socket.socket | None:
+    """A connection to the engine, started if `start` says so and there is none; else None.
+
+    Blocks for as long as the engine takes to start. Raises EngineUnavailable with the end of its log when it cannot.
+    """
+    if not start:
+        return connect(engine_socket())
+    try:
+        return connect_or_start(engine_socket(), _start, _PATIENCE_SECONDS)
+    except (ConnectionError, TimeoutError) as error:
+        raise EngineUnavailable(f"the engine did not start: {error}. Its log is {log_file('engine')}") from error
+
+
+def _start() -> Callable[[], str | None]:
+    log = log_file("engine")
+    begin = log.stat().st_size if log.exists() else 0
+    with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "adapters.engine"],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+            cwd="/",
+        )
+
+    def ended() -> str | None:
+        code = process.poll()
+        if code is None or code == 0:
+            return None
+        said = log.read_bytes()[begin:][-_TAIL_BYTES:].decode(errors="replace").strip()
+        return f"{describe_exit(code)}: {said}"
+
+    return ended
+
+
+def describe_exit(code: int) -> str:
+    """How a process ended, in words."""
+    if code < 0:
+        name = signal.Signals(-code).name
+        return f"it was killed ({name})" if name == "SIGKILL" else f"it crashed ({name})"
+    return f"it ended with code {code}"

@@ -1,0 +1,324 @@
+"""What is said on the engine's socket: the only definition of it.
+
+JSON objects, one a line, both ways. The engine speaks first (`Hello`). A client sends requests, each with an `id` of its
+own choosing; what the engine says about one carries that id. A job's events go to every connection attached to it,
+until the one event that ends the job. Lines longer than LINE_LIMIT bytes end the connection.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+PROTOCOL = 1
+LINE_LIMIT = 64 << 20
+
+JobKind = Literal["generate", "download"]
+JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+FINISHED: frozenset[JobState] = frozenset({"done", "failed", "cancelled"})
+FinishReason = Literal["stop", "length", "cancelled"]
+
+MAX_TEMPERATURE = 100.0
+MAX_TOP_K = 1_000_000
+MAX_TOKENS = 1_000_000
+MAX_PROMPTS = 256
+MAX_STOPS = 16
+MAX_STOP_LENGTH = 256
+MAX_SCHEMA_BYTES = 64 << 10
+
+
+class Wire(BaseModel):
+    """A message: unknown fields are refused, none changes after it was made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# --- what a job is asked to do
+
+
+class Sampling(Wire):
+    """How tokens are chosen. A temperature of 0 takes the likeliest; a seed makes any other choice repeatable."""
+
+    temperature: float = Field(default=0.0, ge=0, le=MAX_TEMPERATURE, allow_inf_nan=False)
+    top_p: float = Field(default=1.0, gt=0, le=1, allow_inf_nan=False)
+    top_k: int = Field(default=0, ge=0, le=MAX_TOP_K)
+    min_p: float = Field(default=0.0, ge=0, le=1, allow_inf_nan=False)
+    repetition_penalty: float = Field(default=1.0, gt=0, le=10, allow_inf_nan=False)
+    seed: int | None = Field(default=None, ge=0, lt=1 << 64)
+
+
+class Generate(Wire):
+    """One or several conversations to answer with one model, in one batch."""
+
+    kind: Literal["generate"] = "generate"
+    model: str
+    adapter: str | None = None
+    conversations: list[list[dict[str, Any]]] = Field(min_length=1, max_length=MAX_PROMPTS)
+    tools: list[dict[str, Any]] = []
+    max_tokens: int = Field(default=1024, ge=1, le=MAX_TOKENS)
+    stop: list[Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH)]] = Field(default=[], max_length=MAX_STOPS)
+    json_schema: dict[str, Any] | None = None
+    thinking: bool = False
+    sampling: Sampling = Sampling()
+    offline: bool = False
+
+
+class Download(Wire):
+    """A model to fetch from the hub."""
+
+    kind: Literal["download"] = "download"
+    model: str
+    offline: bool = False
+
+
+Work = Annotated[Generate | Download, Field(discriminator="kind")]
+
+
+# --- what comes of it
+
+
+class Usage(Wire):
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+
+
+class Timing(Wire):
+    """Seconds: waiting for a place, loading the model, from asking to the first token, in all."""
+
+    queued_s: float
+    load_s: float
+    first_token_s: float | None
+    total_s: float
+    tokens_per_second: float | None
+
+
+class Completion(Wire):
+    """One answer. `tool_calls` holds what the model wrote between its tool markers, unparsed."""
+
+    text: str
+    reasoning: str = ""
+    tool_calls: list[str] = []
+    json_value: Any = None
+    finish_reason: FinishReason
+    usage: Usage
+    timing: Timing
+    error: dict[str, str] | None = None
+
+
+class Generated(Wire):
+    kind: Literal["generate"] = "generate"
+    model: str
+    adapter: str | None
+    completions: list[Completion]
+
+
+class Downloaded(Wire):
+    kind: Literal["download"] = "download"
+    model: str
+    folder: str
+    bytes: int
+
+
+Outcome = Annotated[Generated | Downloaded, Field(discriminator="kind")]
+
+
+class Progress(Wire):
+    """What a job is at: a phase in words, and how much of it is done where that can be said."""
+
+    phase: str
+    done: float | None = None
+    total: float | None = None
+    unit: str = ""
+
+    def __str__(self) -> str:
+        if self.done is None:
+            return self.phase
+        if self.unit == "bytes":
+            done, of = _bytes(self.done), f" of {_bytes(self.total)}" if self.total else ""
+        else:
+            done, of = f"{self.done:.0f}", f" of {self.total:.0f}" if self.total else ""
+        return f"{self.phase} {done}{of}" + (f" {self.unit}" if self.unit not in ("", "bytes") else "")
+
+
+def _bytes(count: float | None) -> str:
+    count = count or 0
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+class Partial(Wire):
+    """What there is so far of one answer."""
+
+    text: str = ""
+    reasoning: str = ""
+
+
+class JobView(Wire):
+    """A job as anyone may see it."""
+
+    job: str
+    kind: JobKind
+    state: JobState
+    model: str
+    created: float
+    started: float | None = None
+    finished: float | None = None
+    progress: Progress
+    partial: list[Partial] = []
+    outcome: Outcome | None = None
+    error: dict[str, str] | None = None
+
+
+class LoadedModel(Wire):
+    """A model in memory. `bytes` are its weights; `idle_s` is 0 while it is at work."""
+
+    model: str
+    folder: str
+    bytes: int
+    idle_s: float
+    rows: int
+
+
+class EngineStatus(Wire):
+    version: str
+    pid: int
+    uptime_s: float
+    device: str
+    memory_limit: int
+    memory_used: int
+    prompt_cache_bytes: int
+    models: list[LoadedModel]
+    jobs: list[JobView]
+    waiting: int
+
+
+# --- requests
+
+
+class Submit(Wire):
+    """Start a job under an id that the client made. The connection is attached to it."""
+
+    op: Literal["submit"] = "submit"
+    id: int
+    job: str = Field(pattern=r"^[a-z]{2,8}-[0-9a-z]{8,32}$")
+    work: Work
+
+
+class Attach(Wire):
+    """Follow a job: its state now, then its events."""
+
+    op: Literal["attach"] = "attach"
+    id: int
+    job: str
+
+
+class Detach(Wire):
+    """Stop following. A job that nobody follows and nobody was told the id of is cancelled."""
+
+    op: Literal["detach"] = "detach"
+    id: int
+    job: str
+
+
+class HandOver(Wire):
+    """Somebody was told the job's id and may ask for it later: it goes on without followers."""
+
+    op: Literal["hand-over"] = "hand-over"
+    id: int
+    job: str
+
+
+class Cancel(Wire):
+    op: Literal["cancel"] = "cancel"
+    id: int
+    job: str
+
+
+class AskStatus(Wire):
+    op: Literal["status"] = "status"
+    id: int
+
+
+class Unload(Wire):
+    """Drop a model from memory once nothing runs on it; `model` of None drops every idle one."""
+
+    op: Literal["unload"] = "unload"
+    id: int
+    model: str | None = None
+
+
+class Stop(Wire):
+    op: Literal["stop"] = "stop"
+    id: int
+
+
+Request = Annotated[Submit | Attach | Detach | HandOver | Cancel | AskStatus | Unload | Stop, Field(discriminator="op")]
+
+
+# --- what the engine says
+
+
+class Hello(Wire):
+    event: Literal["hello"] = "hello"
+    protocol: int
+    version: str
+    pid: int
+
+
+class Update(Wire):
+    """A job's progress and, for each answer that grew, what was added to it."""
+
+    event: Literal["update"] = "update"
+    id: int
+    state: JobState
+    progress: Progress
+    added: dict[int, Partial] = {}
+
+
+class Snapshot(Wire):
+    """A job whole: the answer to `attach` and `cancel`, and the event that ends a job."""
+
+    event: Literal["snapshot"] = "snapshot"
+    id: int
+    view: JobView
+
+
+class StatusReply(Wire):
+    event: Literal["status"] = "status"
+    id: int
+    status: EngineStatus
+
+
+class Unloaded(Wire):
+    event: Literal["unloaded"] = "unloaded"
+    id: int
+    models: list[str]
+
+
+class Done(Wire):
+    """The request was carried out, and there is nothing more to say of it."""
+
+    event: Literal["done"] = "done"
+    id: int
+
+
+class Refused(Wire):
+    """The request failed. `id` is None when the line could not be read at all."""
+
+    event: Literal["refused"] = "refused"
+    id: int | None
+    error: dict[str, str]
+
+
+Event = Annotated[Hello | Update | Snapshot | StatusReply | Unloaded | Done | Refused, Field(discriminator="event")]
+
+read_request: TypeAdapter[Request] = TypeAdapter(Request)
+read_event: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+def line(message: Wire) -> bytes:
+    """The message as it goes over the socket. Defaults are left out."""
+    return message.model_dump_json(exclude_defaults=False).encode() + b"\n"

@@ -1,0 +1,125 @@
+"""What each kind of job does, from the model's name to the outcome. Runs on the engine's event loop."""
+
+import asyncio
+import logging
+import threading
+import time
+from pathlib import Path
+
+from adapters.engine.jobs import RunningJob
+from adapters.engine.protocol import Completion, Download, Downloaded, Generate, Generated, Outcome, Progress
+from adapters.errors import InvalidRequest, ServerError, to_wire
+from adapters.mlx.backend import Backend, no_adapters
+from adapters.models.card import tensor_bytes, weight_files
+from adapters.models.download import download
+from adapters.models.names import ModelName, resolve
+from adapters.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+async def carry_out(job: RunningJob, backend: Backend, settings: Settings) -> None:
+    """Run the job to its end and settle it. Cancelling the task settles it as cancelled."""
+    try:
+        job.start()
+        job.finish("done", outcome=await _outcome(job, backend, settings))
+    except asyncio.CancelledError:
+        job.finish("cancelled")
+    except ServerError as error:
+        job.finish("failed", error=to_wire(error))
+    except Exception as error:
+        logger.exception("job=<%s> | failed on an error nobody foresaw", job.id)
+        job.finish("failed", error=to_wire(error))
+
+
+async def _outcome(job: RunningJob, backend: Backend, settings: Settings) -> Outcome:
+    if isinstance(job.work, Download):
+        return await _download(job, job.work, settings)
+    return await _generate(job, job.work, backend, settings)
+
+
+async def _folder(job: RunningJob, name: str, offline: bool, settings: Settings) -> tuple[str, Path]:
+    """The name to show and the folder of a model, fetched from the hub if it is not here."""
+    effective = settings.model_copy(update={"offline": settings.offline or offline})
+    found: ModelName = await asyncio.to_thread(resolve, name, settings.model, effective)
+    if found.folder is not None:
+        return found.shown, found.folder
+    loop, stop = asyncio.get_running_loop(), threading.Event()
+
+    def on_bytes(done: float, total: float) -> None:
+        loop.call_soon_threadsafe(
+            job.on_progress, Progress(phase="downloading", done=done, total=total or None, unit="bytes")
+        )
+
+    job.on_progress(Progress(phase="downloading"))
+    try:
+        return found.shown, await asyncio.to_thread(download, found.shown, on_bytes, stop)
+    finally:
+        stop.set()  # reaches the downloading threads when the task was cancelled
+
+
+async def _download(job: RunningJob, work: Download, settings: Settings) -> Downloaded:
+    name, folder = await _folder(job, work.model, work.offline, settings)
+    size = sum(tensor_bytes(path) for path in weight_files(folder))
+    return Downloaded(model=name, folder=str(folder), bytes=size)
+
+
+async def _generate(job: RunningJob, work: Generate, backend: Backend, settings: Settings) -> Generated:
+    no_adapters(work.adapter)
+    name, folder = await _folder(job, work.model, work.offline, settings)
+    loading = time.monotonic()
+    async with backend.lease(name, folder, job.on_progress) as loaded:
+        load_s = time.monotonic() - loading
+        job.on_progress(Progress(phase="waiting for a place"))
+        several = len(work.conversations) > 1
+        tasks = [
+            asyncio.create_task(_one(job, work, backend, loaded, index, load_s, several))
+            for index in range(len(work.conversations))
+        ]
+        try:
+            completions = await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+    return Generated(model=name, adapter=work.adapter, completions=completions)
+
+
+async def _one(
+    job: RunningJob, work: Generate, backend: Backend, loaded: object, index: int, load_s: float, several: bool
+) -> Completion:
+    """One answer. Of several, one that fails is told in its place and costs the others nothing."""
+    try:
+        completion = await backend.answer(loaded, work, index, job.on_progress, job.on_written, job.asked, load_s)  # pyright: ignore[reportArgumentType]
+    except ServerError as error:
+        if not several:
+            raise
+        return _failed(error)
+    except Exception as error:
+        if isinstance(error, (ValueError, RuntimeError)) and several:
+            logger.exception("job=<%s>, index=<%s> | an answer failed", job.id, index)
+            return _failed(error)
+        raise
+    if completion.error is not None and not several:
+        raise _from(completion)
+    return completion
+
+
+def _from(completion: Completion) -> ServerError:
+    from adapters.errors import from_wire
+
+    return from_wire(completion.error or {})
+
+
+def _failed(error: Exception) -> Completion:
+    from adapters.engine.protocol import Timing, Usage
+
+    return Completion(
+        text="",
+        finish_reason="stop",
+        usage=Usage(prompt_tokens=0, cached_tokens=0, completion_tokens=0),
+        timing=Timing(queued_s=0, load_s=0, first_token_s=None, total_s=0, tokens_per_second=None),
+        error=to_wire(error),
+    )
+
+
+__all__ = ["InvalidRequest", "carry_out"]

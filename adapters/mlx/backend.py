@@ -1,0 +1,268 @@
+"""What the engine asks of MLX, from asyncio: lease a model, answer conversations, say what is in memory.
+
+This module needs no MLX to be imported: the first lease imports it on the MLX thread, where it stays.
+"""
+
+import asyncio
+import contextlib
+import importlib
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from adapters.engine.protocol import Completion, Generate, LoadedModel, Progress, Timing, Usage
+from adapters.errors import AnswerIncomplete, ContextOverflow, UnsupportedModel, to_wire
+from adapters.mlx.thread import MlxThread
+from adapters.models.card import read_card
+from adapters.models.safety import check_folder
+from adapters.settings import Settings
+
+if TYPE_CHECKING:
+    from adapters.mlx.residency import Loaded, Residency
+    from adapters.mlx.row import Row, RowEvent
+
+T = TypeVar("T")
+OnProgress = Callable[[Progress], None]
+OnWritten = Callable[[int, str, str], None]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes, as far as the engine's models and caches go."""
+
+    device: str = "not in use yet"
+    limit: int = 0
+    used: int = 0
+    prompt_cache: int = 0
+    models: tuple[LoadedModel, ...] = ()
+
+
+class Backend:
+    """Owned by the engine's event loop; holds the MLX thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._loop = asyncio.get_running_loop()
+        self._thread = MlxThread()
+        # Templates, tokenizers and grammars are worked on here, so that decoding does not wait for them.
+        self._preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
+        self._residency: Residency | None = None
+        self._starting = asyncio.Lock()
+        self._loading: dict[Path, asyncio.Lock] = {}
+
+    # --- models
+
+    @contextlib.asynccontextmanager
+    async def lease(self, name: str, folder: Path, on_progress: OnProgress) -> AsyncIterator["Loaded"]:
+        """The model of that folder, loaded if need be, kept in memory for the life of the block."""
+        residency = await self._start(on_progress)
+        async with self._loading.setdefault(folder, asyncio.Lock()):
+            loaded = await self._on_thread(lambda: residency.find(folder))
+            if loaded is None:
+                loaded = await self._load(residency, name, folder, on_progress)
+        try:
+            yield loaded
+        finally:
+            self._thread.call(lambda: residency.release(loaded))
+
+    async def _start(self, on_progress: OnProgress) -> "Residency":
+        """Import MLX, once."""
+        async with self._starting:
+            if self._residency is None:
+                on_progress(Progress(phase="starting MLX"))
+
+                def begin() -> "Residency":
+                    module = importlib.import_module("adapters.mlx.residency")
+                    importlib.import_module("adapters.mlx.prepare")
+                    return module.Residency(self._thread, self._settings, self._post)
+
+                self._residency = await self._on_thread(begin)
+            return self._residency
+
+    async def _load(self, residency: "Residency", name: str, folder: Path, on_progress: OnProgress) -> "Loaded":
+        await asyncio.to_thread(check_folder, folder)
+        card = await asyncio.to_thread(read_card, folder)
+        on_progress(Progress(phase="loading", done=0, total=card.weight_bytes, unit="bytes"))
+        prepare = importlib.import_module("adapters.mlx.prepare")
+        tokenizer = await self._prepare(lambda: prepare.read_tokenizer(name, folder))
+
+        def on_bytes(done: int, total: int) -> None:
+            progress = Progress(phase="loading", done=done, total=total, unit="bytes")
+            self._loop.call_soon_threadsafe(on_progress, progress)
+
+        loading = self._thread.drive(residency.load(name, card, tokenizer, on_bytes))
+        return await asyncio.wrap_future(loading)
+
+    async def unload(self, name: str | None) -> list[str]:
+        """Drop the idle model of that name, or every idle one; gives the names."""
+        residency = self._residency
+        return await self._on_thread(lambda: residency.unload(name)) if residency else []
+
+    async def unload_unused(self) -> None:
+        if residency := self._residency:
+            await self._on_thread(residency.unload_unused)
+
+    async def memory(self) -> Memory:
+        """What is in memory. Waits for the step that the MLX thread is at."""
+        residency = self._residency
+        if residency is None:
+            return Memory()
+        return await self._on_thread(
+            lambda: Memory(
+                residency.device,
+                residency.limit(),
+                residency.used(),
+                residency.prompt_cache.nbytes,
+                tuple(residency.listed()),
+            )
+        )
+
+    async def close(self) -> None:
+        """End the MLX thread after the step it is at."""
+        self._preparing.shutdown(wait=False, cancel_futures=True)
+        await asyncio.to_thread(self._thread.close)
+
+    # --- answers
+
+    async def answer(
+        self,
+        loaded: "Loaded",
+        work: Generate,
+        index: int,
+        on_progress: OnProgress,
+        on_written: OnWritten,
+        asked: float,
+        load_s: float,
+    ) -> Completion:
+        """Answer one conversation of the work. Cancelling the task takes the row out of the batch.
+
+        `asked` is when the job was made, on the monotonic clock. Raises what is wrong with the conversation alone.
+        """
+        prepare = importlib.import_module("adapters.mlx.prepare")
+        row: Row = await self._prepare(lambda: prepare.make_row(loaded, work, index, secrets.randbits(63)))
+        row.asked = asked
+        return await _Answering(self, loaded, work, row, index, on_progress, on_written, load_s).run()
+
+    async def _on_thread(self, function: Callable[[], T]) -> T:
+        return await asyncio.wrap_future(self._thread.call(function))
+
+    async def _prepare(self, function: Callable[[], T]) -> T:
+        return await self._loop.run_in_executor(self._preparing, function)
+
+    def _post(self, events: list[tuple["Row", "RowEvent"]]) -> None:
+        """From the MLX thread: hand a step's events to the loop, all at once."""
+
+        def deliver() -> None:
+            for row, event in events:
+                row.on_event(event)
+
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(deliver)
+
+    def submit(self, loaded: "Loaded", row: "Row") -> None:
+        self._thread.call(lambda: loaded.runner.submit(row))
+
+    def cancel(self, loaded: "Loaded", row: "Row") -> Future[None]:
+        return self._thread.call(lambda: loaded.runner.cancel(row))
+
+
+class _Answering:
+    """One conversation from its row to its completion. Lives on the event loop."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        loaded: "Loaded",
+        work: Generate,
+        row: "Row",
+        index: int,
+        on_progress: OnProgress,
+        on_written: OnWritten,
+        load_s: float,
+    ) -> None:
+        self._backend, self._loaded, self._work, self._row, self._index = backend, loaded, work, row, index
+        self._on_progress, self._on_written, self._load_s = on_progress, on_written, load_s
+        self._ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        row.on_event = self._event
+
+    async def run(self) -> Completion:
+        self._backend.submit(self._loaded, self._row)
+        try:
+            ended = await self._ended
+        except asyncio.CancelledError:
+            self._backend.cancel(self._loaded, self._row)
+            raise
+        if ended.error is not None:
+            raise ended.error
+        return self._completion(ended.reason)
+
+    def _event(self, event: "RowEvent") -> None:
+        from adapters.mlx.row import Ended, Reading, Written
+
+        if isinstance(event, Reading):
+            self._on_progress(Progress(phase="reading prompt", done=event.done, total=event.total, unit="tokens"))
+        elif isinstance(event, Written):
+            self._on_written(self._index, event.text, event.reasoning)
+            self._on_progress(
+                Progress(phase="writing", done=self._row.completion_tokens, total=self._row.max_tokens, unit="tokens")
+            )
+        elif isinstance(event, Ended) and not self._ended.done():
+            self._ended.set_result(event)
+
+    def _completion(self, reason: Any) -> Completion:
+        row, answer = self._row, self._row.answer
+        value, error = None, None
+        if self._work.json_schema is not None:
+            value, error = self._checked(answer.text, reason)
+        now = time.monotonic()
+        writing = (row.last_token or now) - (row.first_token or now)
+        return Completion(
+            text=answer.text,
+            reasoning=answer.reasoning,
+            tool_calls=answer.tool_calls,
+            json_value=value,
+            finish_reason=reason,
+            usage=Usage(
+                prompt_tokens=len(row.tokens), cached_tokens=row.cached_tokens, completion_tokens=row.completion_tokens
+            ),
+            timing=Timing(
+                queued_s=round(max(0.0, (row.admitted or now) - row.asked - self._load_s), 4),
+                load_s=round(self._load_s, 4),
+                first_token_s=round(row.first_token - row.asked, 4) if row.first_token else None,
+                total_s=round(now - row.asked, 4),
+                tokens_per_second=round((row.completion_tokens - 1) / writing, 2) if writing > 0 else None,
+            ),
+            error=error,
+        )
+
+    def _checked(self, text: str, reason: str) -> tuple[Any, dict[str, str] | None]:
+        """The value of a JSON answer, or why there is none: a schema is kept or the call fails."""
+        schema = importlib.import_module("adapters.mlx.schema")
+        assert self._work.json_schema is not None
+        try:
+            return schema.check_answer(text, self._work.json_schema), None
+        except ValueError as error:
+            if reason == "length":
+                message = f"the answer was cut at {self._row.completion_tokens} tokens before its JSON was complete; raise max_tokens (now {self._work.max_tokens}) or ask for less"
+            else:
+                message = f"the answer does not follow json_schema ({str(error)[:200]}); simplify the schema"
+            return None, to_wire(AnswerIncomplete(f"{message}. So far: {text[:500]}"))
+
+
+def check_room(prompt_tokens: int, max_tokens: int, context: int, name: str) -> int:
+    """The tokens that may be written: `max_tokens`, or what the context leaves. Raises ContextOverflow when it leaves none."""
+    if prompt_tokens >= context:
+        raise ContextOverflow(
+            f"the prompt has {prompt_tokens} tokens and {name} reads at most {context}; shorten it, split it, or choose a model with a longer context"
+        )
+    return min(max_tokens, context - prompt_tokens)
+
+
+def no_adapters(adapter: str | None) -> None:
+    """Raise UnsupportedModel for a call that names an adapter: there are none to use yet."""
+    if adapter is not None:
+        raise UnsupportedModel(f"there is no adapter {adapter!r}; leave `adapter` out")

@@ -1,0 +1,245 @@
+"""Which models are in memory: what fits is loaded, what was used longest ago makes room, what is idle leaves.
+
+Everything here runs on the MLX thread. Sizes are read from the weights' headers before anything is allocated.
+"""
+
+import gc
+import logging
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import psutil
+from mlx.utils import tree_flatten
+from mlx_lm.utils import load_model
+
+from adapters.engine.protocol import LoadedModel
+from adapters.errors import DoesNotFit, OutOfMemory, UnsupportedModel
+from adapters.mlx.language import LanguageRunner, Post
+from adapters.mlx.prompt_cache import PromptCache
+from adapters.mlx.thread import MlxThread
+from adapters.models.card import ModelCard
+from adapters.models.library import models_on_disk
+from adapters.settings import GB, Settings
+
+logger = logging.getLogger(__name__)
+
+# Weights are brought into memory this much at a time, so that others are served in between.
+_PIECE_BYTES = 256 << 20
+# Room for activations and a first conversation, beside the weights.
+_SPARE_TOKENS = 2048
+_SPARE_BYTES = 64 << 20
+_PART_OF_MACHINE = 0.75
+
+OnBytes = Callable[[int, int], None]
+
+
+@dataclass(eq=False)
+class Loaded:
+    """A model in memory. While `leases` is above 0 it stays."""
+
+    name: str
+    card: ModelCard
+    tokenizer: Any
+    runner: LanguageRunner
+    bytes: int
+    leases: int = 0
+    used: float = field(default_factory=time.monotonic)
+    grammar_tokenizer: Any = None
+
+    @property
+    def idle(self) -> bool:
+        return not self.leases and not self.runner.busy
+
+
+class Residency:
+    def __init__(self, thread: MlxThread, settings: Settings, post: Post) -> None:
+        self._thread, self._settings, self._post = thread, settings, post
+        self._loaded: dict[Path, Loaded] = {}
+        self.prompt_cache = PromptCache(int(settings.prompt_cache_gb * GB))
+        self.device = _device_name()
+        mx.set_cache_limit(min(1 << 30, self.limit() // 16))
+        thread.at_end(self.close)
+
+    # --- memory
+
+    def limit(self) -> int:
+        """Bytes that models and caches may take: the setting, or what the machine can spare now."""
+        if self._settings.memory_limit_gb:
+            return int(self._settings.memory_limit_gb * GB)
+        machine = psutil.virtual_memory()
+        whole = int(_device().get("max_recommended_working_set_size", 0)) or int(machine.total * _PART_OF_MACHINE)
+        return min(whole, mx.get_active_memory() + int(machine.available * 0.9))
+
+    def used(self) -> int:
+        """Weights, prompts kept, and what the running answers may grow to."""
+        running = sum(loaded.runner.reserved_bytes for loaded in self._loaded.values())
+        return sum(loaded.bytes for loaded in self._loaded.values()) + self.prompt_cache.nbytes + running
+
+    def _room(self, needed: int) -> bool:
+        """True when so many bytes fit, after dropping kept prompts if that is what it takes."""
+        missing = self.used() + needed - self.limit()
+        if missing > 0:
+            self.prompt_cache.trim(max(0, self.prompt_cache.nbytes - missing))
+        return self.used() + needed <= self.limit()
+
+    def _make_room(self, name: str, needed: int) -> None:
+        while not self._room(needed):
+            idle = [
+                loaded for loaded in self._loaded.values() if loaded.idle and loaded.name not in self._settings.pinned
+            ]
+            if not idle:
+                raise self._does_not_fit(name, needed)
+            self._drop(min(idle, key=lambda loaded: loaded.used))
+
+    def _does_not_fit(self, name: str, needed: int) -> DoesNotFit:
+        free = self.limit() - self.used()
+        busy = ", ".join(loaded.name for loaded in self._loaded.values())
+        held = f" ({busy} is in use)" if busy else ""
+        smaller = [entry.name for entry in models_on_disk() if entry.card and entry.card.weight_bytes < free]
+        way_out = (
+            f"smaller ones on this machine: {', '.join(smaller[:3])}"
+            if smaller
+            else "choose a smaller or more strongly quantised model"
+        )
+        return DoesNotFit(
+            f"{name} needs {needed / GB:.2f} GB, and {max(free, 0) / GB:.2f} of {self.limit() / GB:.2f} GB are free{held}; {way_out}, or close other programs"
+        )
+
+    # --- coming
+
+    def find(self, folder: Path) -> Loaded | None:
+        """The model of that folder with a lease on it, if it is in memory."""
+        loaded = self._loaded.get(folder)
+        if loaded:
+            loaded.leases += 1
+            loaded.used = time.monotonic()
+        return loaded
+
+    def load(self, name: str, card: ModelCard, tokenizer: Any, on_bytes: OnBytes) -> Generator[None, None, Loaded]:
+        """Bring a model into memory piece by piece, and give it with a lease on it.
+
+        Raises DoesNotFit with the numbers, UnsupportedModel when mlx_lm does not know its architecture.
+        """
+        if loaded := self.find(card.folder):
+            return loaded
+        self._make_room(
+            name, card.weight_bytes + card.kv_bytes_per_token * min(card.context, _SPARE_TOKENS) + _SPARE_BYTES
+        )
+        model = _lazy_model(name, card.folder)
+        yield from _fill(model, card.weight_bytes, on_bytes)
+        runner = LanguageRunner(
+            str(card.folder),
+            model,
+            tokenizer,
+            kv_bytes_per_token=card.kv_bytes_per_token,
+            rows=self._settings.rows,
+            prompt_cache=self.prompt_cache,
+            room=self._room,
+            post=self._post,
+        )
+        loaded = Loaded(name, card, tokenizer, runner, card.weight_bytes, leases=1)
+        self._loaded[card.folder] = loaded
+        self._thread.add(runner)
+        logger.info("model=<%s>, bytes=<%s> | loaded", name, card.weight_bytes)
+        return loaded
+
+    def release(self, loaded: Loaded) -> None:
+        """Give a lease back."""
+        loaded.leases -= 1
+        loaded.used = time.monotonic()
+
+    # --- going
+
+    def unload(self, name: str | None) -> list[str]:
+        """Drop the idle model of that name, or every idle model; gives the names of those dropped."""
+        chosen = [
+            loaded
+            for loaded in self._loaded.values()
+            if loaded.idle and name in (None, loaded.name, str(loaded.card.folder))
+        ]
+        for loaded in chosen:
+            self._drop(loaded)
+        return [loaded.name for loaded in chosen]
+
+    def unload_unused(self) -> None:
+        """Drop what nobody has used for as long as the settings say."""
+        oldest = time.monotonic() - self._settings.unload_after
+        for loaded in list(self._loaded.values()):
+            if loaded.idle and loaded.used < oldest and loaded.name not in self._settings.pinned:
+                self._drop(loaded)
+
+    def _drop(self, loaded: Loaded) -> None:
+        del self._loaded[loaded.card.folder]
+        self._thread.remove(loaded.runner)
+        loaded.runner.close()
+        self.prompt_cache.drop(str(loaded.card.folder))
+        logger.info("model=<%s> | unloaded", loaded.name)
+        del loaded
+        gc.collect()
+        mx.clear_cache()
+
+    def close(self) -> None:
+        for loaded in list(self._loaded.values()):
+            loaded.runner.close()
+        self._loaded.clear()
+        self.prompt_cache.trim(0)
+
+    def listed(self) -> list[LoadedModel]:
+        now = time.monotonic()
+        return [
+            LoadedModel(
+                model=loaded.name,
+                folder=str(loaded.card.folder),
+                bytes=loaded.bytes,
+                idle_s=round(now - loaded.used, 1) if loaded.idle else 0.0,
+                rows=loaded.runner.row_count,
+            )
+            for loaded in self._loaded.values()
+        ]
+
+
+def _lazy_model(name: str, folder: Path) -> Any:
+    """The model with weights that are not read yet."""
+    try:
+        model, _ = load_model(folder, lazy=True)
+    except (ValueError, KeyError, TypeError, FileNotFoundError, AttributeError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+        raise UnsupportedModel(
+            f"{name} cannot be loaded as a text model: {reason}. Choose a text model in MLX format, such as those of mlx-community"
+        ) from error
+    return model
+
+
+def _fill(model: Any, weight_bytes: int, on_bytes: OnBytes) -> Generator[None, None, None]:
+    """Read the weights, a piece at a time."""
+    done, piece, size = 0, [], 0
+    try:
+        for _, array in tree_flatten(model.parameters()):
+            piece.append(array)
+            size += array.nbytes
+            if size >= _PIECE_BYTES:
+                mx.eval(piece)
+                done += size
+                on_bytes(min(done, weight_bytes), weight_bytes)
+                piece, size = [], 0
+                yield
+        # Some layers keep arrays that are no parameters; unevaluated, they would belong to this thread's stream only.
+        mx.eval(piece, model.state)
+    except (MemoryError, RuntimeError) as error:
+        raise OutOfMemory(
+            f"the machine ran out of memory while loading ({str(error)[:200]}); choose a smaller model"
+        ) from error
+    on_bytes(weight_bytes, weight_bytes)
+
+
+def _device() -> dict[str, Any]:
+    return dict(mx.device_info())
+
+
+def _device_name() -> str:
+    info = _device()
+    return f"{mx.default_device().type.name} {info.get('device_name', info.get('architecture', ''))}".strip()

@@ -1,0 +1,148 @@
+"""The one thread that loads and runs every model.
+
+MLX arrays belong to the thread that made them, and evaluating from several threads has crashed Metal drivers. So all of
+MLX happens here. Others hand functions in (`call`), long work as generators (`drive`), and runners that are stepped for
+as long as they have work (`add`). The thread takes what was handed in, then one step of each, in turn: no piece of work
+waits for another to end. Nothing here needs MLX until the first call does.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class Runner(Protocol):
+    """Work that goes on in steps. Both members are used on the MLX thread only, and `step` never raises."""
+
+    @property
+    def busy(self) -> bool: ...
+
+    def step(self) -> None: ...
+
+
+class MlxThread:
+    """Owns the thread. `call`, `drive`, `add` and `close` may be used from any other thread."""
+
+    def __init__(self) -> None:
+        self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._runners: list[Runner] = []
+        self._driven: list[tuple[Generator[Any, None, Any], Future[Any]]] = []
+        self._at_end: list[Callable[[], None]] = []
+        self._thread = threading.Thread(target=self._run, name="mlx", daemon=True)
+        self._thread.start()
+
+    def call(self, function: Callable[[], T]) -> Future[T]:
+        """Run a short function on the thread; its result or exception is the future's."""
+        future: Future[T] = Future()
+
+        def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(function())
+            except BaseException as error:
+                future.set_exception(error)
+
+        self._inbox.put(run)
+        return future
+
+    def drive(self, work: Generator[Any, None, T]) -> Future[T]:
+        """Run a generator on the thread, a step at a time among other work; what it returns is the future's result.
+
+        Cancelling the future closes the generator before its next step.
+        """
+        future: Future[T] = Future()
+        self._inbox.put(lambda: self._driven.append((work, future)))
+        return future
+
+    def add(self, runner: Runner) -> None:
+        """Step this runner whenever it is busy. Used on the MLX thread."""
+        self._runners.append(runner)
+
+    def remove(self, runner: Runner) -> None:
+        """Step this runner no more. Used on the MLX thread."""
+        self._runners.remove(runner)
+
+    def at_end(self, function: Callable[[], None]) -> None:
+        """Call this on the thread when it ends, to drop what holds arrays."""
+        self._at_end.append(function)
+
+    def wake(self) -> None:
+        """Have the thread look at its runners again."""
+        self._inbox.put(lambda: None)
+
+    def close(self, timeout: float = 30.0) -> None:
+        """End the thread after the step it is at, with every array dropped."""
+        self._inbox.put(None)
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        try:
+            while self._take():
+                self._step_driven()
+                for runner in list(self._runners):
+                    if runner.busy:
+                        runner.step()
+        finally:
+            self._end()
+
+    def _take(self) -> bool:
+        """Run all that was handed in; wait for something if there is nothing else to do. False at the end."""
+        while True:
+            idle = not self._driven and not any(runner.busy for runner in self._runners)
+            try:
+                item = self._inbox.get(block=idle)
+            except queue.Empty:
+                return True
+            if item is None:
+                return False
+            item()
+
+    def _step_driven(self) -> None:
+        for entry in list(self._driven):
+            work, future = entry
+            try:
+                if future.cancelled():
+                    work.close()
+                else:
+                    next(work)
+                    continue
+            except StopIteration as end:
+                _settle(future, end.value, None)
+            except BaseException as error:
+                _settle(future, None, error)
+            self._driven.remove(entry)
+
+    def _end(self) -> None:
+        """Leave no array and no stream behind: a stream left at interpreter exit aborts the process."""
+        import gc
+        import sys
+
+        for work, future in self._driven:
+            work.close()
+            future.cancel()
+        self._driven.clear()
+        for function in self._at_end:
+            function()
+        self._runners.clear()
+        self._at_end.clear()
+        if "mlx.core" in sys.modules:
+            import mlx.core as mx
+
+            gc.collect()
+            mx.clear_cache()
+            mx.synchronize()
+            mx.clear_streams()
+
+
+def _settle(future: Future[Any], result: Any, error: BaseException | None) -> None:
+    """Set the outcome unless it was cancelled meanwhile."""
+    if future.set_running_or_notify_cancel():
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)

@@ -1,0 +1,130 @@
+"""What a model's folder says about it, read from its configuration and the headers of its weights, never by loading it."""
+
+import json
+import math
+import struct
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from adapters.errors import UnsupportedModel
+
+# Safetensors: eight bytes of length, then that much JSON (https://huggingface.co/docs/safetensors).
+_LONGEST_HEADER = 100 << 20
+_BYTES_PER_VALUE = {"float32": 4, "float16": 2, "bfloat16": 2}
+_DEFAULT_CONTEXT = 4096
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """Sizes in bytes, context in tokens. `kv_bytes_per_token` is the growth of the KV cache, 0 where it has none."""
+
+    folder: Path
+    architecture: str
+    weight_bytes: int
+    context: int
+    vocabulary: int
+    kv_bytes_per_token: int
+    quantization: str | None
+
+
+def read_card(folder: Path) -> ModelCard:
+    """The card of the model in that folder; remembered until its configuration or weights change.
+
+    Raises UnsupportedModel when the folder has no readable configuration or weights.
+    """
+    stamp = tuple(
+        (path.name, path.stat().st_mtime_ns)
+        for path in [folder / "config.json", *weight_files(folder)]
+        if path.exists()
+    )
+    return _read_card(folder, stamp)
+
+
+@lru_cache(maxsize=256)
+def _read_card(folder: Path, stamp: tuple[tuple[str, int], ...]) -> ModelCard:
+    del stamp  # part of the key only
+    config = read_config(folder)
+    weights = weight_files(folder)
+    if not weights:
+        raise UnsupportedModel(
+            f"{folder} has no weights (no model*.safetensors); give the folder of a model in MLX format, or a hub id such as mlx-community/Qwen3-4B-4bit"
+        )
+    text: dict[str, Any] = config.get("text_config") or config
+    return ModelCard(
+        folder=folder,
+        architecture=str(config.get("model_type", "unknown")),
+        weight_bytes=sum(tensor_bytes(path) for path in weights),
+        context=_context(text),
+        vocabulary=int(text.get("vocab_size") or config.get("vocab_size") or 0),
+        kv_bytes_per_token=_kv_bytes_per_token(text),
+        quantization=_quantization(config),
+    )
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """config.json. Raises UnsupportedModel when it is missing or no JSON object."""
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UnsupportedModel(
+            f"{folder} is not a model: it has no config.json. Give the folder that holds config.json and model.safetensors"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise UnsupportedModel(f"{path} cannot be read ({error}); download the model again") from error
+    if not isinstance(config, dict):
+        raise UnsupportedModel(f"{path} is not a JSON object; download the model again")
+    return config
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files that the loaders read weights from."""
+    return sorted(folder.glob("model*.safetensors"))
+
+
+def tensor_bytes(path: Path) -> int:
+    """The bytes of all tensors in a safetensors file, from its header. Raises UnsupportedModel when it is damaged."""
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > _LONGEST_HEADER:
+                raise ValueError(f"a header of {length} bytes")
+            header = json.loads(file.read(length))
+            end = max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
+            if path.stat().st_size < 8 + length + end:
+                raise ValueError("the file ends too early")
+            return end
+    except (OSError, ValueError, struct.error, KeyError, TypeError, AttributeError) as error:
+        raise UnsupportedModel(f"{path} is damaged ({error}); download the model again") from error
+
+
+def _context(text: dict[str, Any]) -> int:
+    for name in ("max_position_embeddings", "max_sequence_length", "n_positions", "n_ctx", "seq_length"):
+        if isinstance(text.get(name), int) and text[name] > 0:
+            return text[name]
+    return _DEFAULT_CONTEXT
+
+
+def _kv_bytes_per_token(text: dict[str, Any]) -> int:
+    """Two values per layer, KV head and head dimension; layers without attention (hybrid models) keep none."""
+    layers = int(text.get("num_hidden_layers") or text.get("n_layers") or text.get("n_layer") or 0)
+    heads = int(text.get("num_attention_heads") or text.get("n_heads") or text.get("n_head") or 0)
+    hidden = int(text.get("hidden_size") or text.get("d_model") or text.get("n_embd") or 0)
+    kv_heads = int(text.get("num_key_value_heads") or heads)
+    head_size = int(text.get("head_dim") or (hidden // heads if heads else 0))
+    if interval := text.get("full_attention_interval"):
+        layers = math.ceil(layers / int(interval))
+    elif isinstance(kinds := text.get("layer_types"), list):
+        layers = sum("attention" in str(kind) and "linear" not in str(kind) for kind in kinds)
+    dtype = str(text.get("torch_dtype") or text.get("dtype") or "bfloat16")
+    return 2 * layers * kv_heads * head_size * _BYTES_PER_VALUE.get(dtype, 2)
+
+
+def _quantization(config: dict[str, Any]) -> str | None:
+    settings = config.get("quantization") or config.get("quantization_config")
+    if not isinstance(settings, dict):
+        return None
+    bits = settings.get("bits")
+    return f"{bits}-bit" if bits else str(settings.get("quant_method") or "quantized")

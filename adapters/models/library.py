@@ -1,0 +1,55 @@
+"""What models are on this machine: the starter models and those in the hub's cache."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from adapters.errors import ServerError
+from adapters.models.card import ModelCard, read_card
+from adapters.models.names import STARTERS
+from adapters.models.safety import check_folder
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A model in the hub's cache, under its hub id."""
+
+    name: str
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Shelved:
+    """A model on disk: its card, or why it cannot be used."""
+
+    name: str
+    folder: Path
+    card: ModelCard | None
+    problem: str | None = None
+
+
+def cached_repositories() -> list[Repository]:
+    """The newest revision of every model in the hub's cache, by name."""
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    try:
+        found = scan_cache_dir().repos
+    except CacheNotFound:
+        return []
+    models = [repo for repo in found if repo.repo_type == "model" and repo.revisions]
+    newest = [(repo.repo_id, max(repo.revisions, key=lambda revision: revision.last_modified)) for repo in models]
+    return sorted((Repository(name, revision.snapshot_path) for name, revision in newest), key=lambda repo: repo.name)
+
+
+def models_on_disk() -> Iterator[Shelved]:
+    """Every model that can be named, the starter models first."""
+    shelf = [Repository(name, folder) for name, folder in STARTERS.items()] + cached_repositories()
+    for entry in shelf:
+        if not (entry.folder / "config.json").exists():
+            continue  # a data set, an adapter, or a download that was broken off
+        try:
+            check_folder(entry.folder)
+            yield Shelved(entry.name, entry.folder, read_card(entry.folder))
+        except ServerError as error:
+            yield Shelved(entry.name, entry.folder, None, str(error))

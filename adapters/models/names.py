@@ -1,0 +1,95 @@
+"""Which folder a model's name means: an alias, a folder, or a hub id in the hub's own cache."""
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from adapters.errors import ModelNotFound, UnsupportedModel
+from adapters.settings import Settings
+
+STARTER = Path(__file__).parent.parent / "starter"
+# The models that this project makes and ships, by the name that stands for each.
+STARTERS = {"starter": STARTER / "text"}
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+
+
+@dataclass(frozen=True)
+class ModelName:
+    """What a name stands for: `shown` in answers; `folder` where it is, or None when it must be downloaded first."""
+
+    shown: str
+    folder: Path | None
+
+
+def resolve(name: str, default: str, settings: Settings, readable: Iterable[Path] | None = None) -> ModelName:
+    """What `name` means on this machine; `default` is what the name "default" stands for.
+
+    `readable` are the folders from which models may be named by path; None allows any (the user's own command line).
+    Raises ModelNotFound with the nearest names, UnsupportedModel for a path that is no folder.
+    """
+    wanted = (default if name in ("", "default") else name).strip()
+    if wanted in STARTERS:
+        return ModelName(wanted, STARTERS[wanted])
+    if wanted.startswith(("/", "~", "./", "../")):
+        return _by_path(wanted, settings, readable)
+    if _HUB_ID.fullmatch(wanted):
+        if folder := in_hub_cache(wanted):
+            return ModelName(wanted, folder)
+        _check_may_download(wanted, settings)
+        return ModelName(wanted, None)
+    raise ModelNotFound(f"there is no model {name!r}; {_nearest(wanted)}")
+
+
+def _by_path(wanted: str, settings: Settings, readable: Iterable[Path] | None) -> ModelName:
+    folder = Path(wanted).expanduser()
+    if not folder.is_absolute():
+        raise ModelNotFound(f"the model folder {wanted!r} is relative; give its absolute path")
+    folder = folder.resolve()
+    if readable is not None:
+        allowed = [*readable, *settings.model_folders]
+        if not any(folder.is_relative_to(root.resolve()) for root in allowed):
+            raise ModelNotFound(
+                f"the model folder {wanted} is outside the granted folders; start the server with --allow {folder.parent}, or put it in model_folders of the settings"
+            )
+    if not folder.is_dir():
+        raise UnsupportedModel(f"{wanted} is not a folder on this machine; {_nearest(wanted)}")
+    return ModelName(str(folder), folder)
+
+
+def _check_may_download(wanted: str, settings: Settings) -> None:
+    if settings.offline:
+        raise ModelNotFound(f"{wanted} is not on this machine, and --offline forbids to fetch it; {_nearest(wanted)}")
+    if not any(fnmatchcase(wanted, pattern) for pattern in settings.allowed_models):
+        raise ModelNotFound(
+            f"{wanted} is not on this machine, and allowed_models in the settings ({', '.join(settings.allowed_models)}) leaves it out; {_nearest(wanted)}"
+        )
+
+
+def in_hub_cache(hub_id: str) -> Path | None:
+    """The folder of a hub model whose download is complete, or None."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    from adapters.models.download import PATTERNS
+
+    try:
+        folder = Path(snapshot_download(hub_id, local_files_only=True, allow_patterns=PATTERNS))
+    except LocalEntryNotFoundError:
+        return None
+    return folder if (folder / "config.json").exists() and any(folder.glob("*.safetensors")) else None
+
+
+def known_names() -> list[str]:
+    """Every name that works without a download."""
+    from adapters.models.library import cached_repositories
+
+    return ["default", *STARTERS, *(repository.name for repository in cached_repositories())]
+
+
+def _nearest(wanted: str) -> str:
+    known = known_names()
+    close = difflib.get_close_matches(wanted, known, n=3, cutoff=0.4) or known[:5]
+    return f"on this machine there is {', '.join(close)}; list-library with kind 'models' shows all, and a hub id such as mlx-community/Qwen3-4B-4bit is downloaded when it is asked for"

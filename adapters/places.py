@@ -1,0 +1,52 @@
+"""Where this project keeps what it keeps: configuration, state and logs, by platformdirs or under one folder."""
+
+import os
+import sys
+from pathlib import Path
+
+from adapters.sockets import HOME_VARIABLE
+
+APP = "mcp-server-mlx"
+
+
+def _under_home(kind: str) -> Path | None:
+    """The folder of that kind where MCP_SERVER_MLX_HOME moves everything."""
+    moved = os.environ.get(HOME_VARIABLE)
+    return Path(moved).expanduser().absolute() / kind if moved else None
+
+
+def _made(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path
+
+
+def config_folder() -> Path:
+    """Holds settings.toml."""
+    import platformdirs  # not at the top: the shim asks this module for the log, and imports no packages
+
+    return _made(_under_home("config") or Path(platformdirs.user_config_dir(APP, appauthor=False)))
+
+
+def state_folder() -> Path:
+    """Holds what must survive: jobs and their results."""
+    import platformdirs
+
+    return _made(_under_home("state") or Path(platformdirs.user_state_dir(APP, appauthor=False)))
+
+
+def jobs_folder() -> Path:
+    return _made(state_folder() / "jobs")
+
+
+def outputs_folder() -> Path:
+    """Where results go that are too long for an answer, unless the settings name a folder."""
+    return _made(state_folder() / "outputs")
+
+
+def log_file(process: str) -> Path:
+    """The log of the host or the engine; one that has grown over a megabyte is set aside first."""
+    usual = Path.home() / ("Library/Logs" if sys.platform == "darwin" else ".local/state") / APP
+    path = _made(_under_home("logs") or usual) / f"{process}.log"
+    if path.exists() and path.stat().st_size > 1 << 20:
+        path.replace(path.with_suffix(".old.log"))
+    return path

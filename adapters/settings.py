@@ -1,0 +1,134 @@
+"""The settings: one TOML file, environment variables, flags, in rising order.
+
+A host serves clients that were started with different environments and flags, so it reads the file itself and takes the
+rest from what each client's shim sends (`for_client`). The engine and the command line read file and environment.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from adapters.errors import InvalidRequest
+from adapters.places import config_folder
+
+GB = 1_000_000_000
+Names = Annotated[tuple[str, ...], NoDecode]
+Folders = Annotated[tuple[Path, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """Every setting, with its default."""
+
+    model_config = SettingsConfigDict(env_prefix="MCP_SERVER_MLX_", extra="forbid", frozen=True)
+
+    # What a client may do. These are also options of the shim.
+    allow: Folders = Field(default=(), description="folders whose files tools may read")
+    output: Path | None = Field(default=None, description="folder that results are written to")
+    reply_within: float = Field(default=45.0, ge=1, le=3600, description="seconds within which a tool answers")
+    read_only: bool = Field(default=False, description="leave out the tools that change anything")
+    tools: Names = Field(default=(), description="offer only these tools")
+    model: str = Field(default="starter", description="what the model name `default` stands for")
+    vision_model: str = Field(default="starter-vision", description="the default model of describe-image")
+    speech_model: str = Field(default="starter-speech", description="the default model of transcribe")
+    offline: bool = Field(default=False, description="never touch the network")
+    standalone: bool = Field(default=False, description="run everything in this one process")
+
+    # What the operator decides for all clients.
+    allowed_models: Names = Field(default=("*",), description="patterns of hub models that may be downloaded")
+    model_folders: Folders = Field(default=(), description="folders whose models any client may name by path")
+    pinned: Names = Field(default=(), description="models that stay in memory once loaded")
+    memory_limit_gb: float | None = Field(
+        default=None, gt=0, description="memory for models and caches; by default what the machine has to spare"
+    )
+    prompt_cache_gb: float = Field(default=1.0, ge=0, description="memory for prompts already read")
+    rows: int = Field(default=16, ge=1, le=256, description="answers written at once by one model")
+    waiting_jobs: int = Field(default=256, ge=1, description="jobs that may wait at once")
+    unload_after: float = Field(default=900, ge=1, description="seconds after which an idle model leaves memory")
+    engine_idle: float = Field(default=1800, ge=1, description="seconds after which an idle engine ends")
+    host_idle: float = Field(default=600, ge=1, description="seconds after which a host without clients ends")
+    keep_jobs_hours: float = Field(default=24, ge=0.01, description="how long results are kept")
+
+    @field_validator("tools", "allowed_models", "pinned", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        """Names in one string, as in an environment variable, stand between commas."""
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("allow", "model_folders", mode="before")
+    @classmethod
+    def _folders(cls, value: Any) -> Any:
+        """Folders in one string stand between colons, as in PATH."""
+        return [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
+
+    @field_validator("allow", "output", "model_folders")
+    @classmethod
+    def _absolute(cls, value: Any) -> Any:
+        """Folders are told apart from any working directory: a relative one would mean another folder in each process."""
+
+        def checked(folder: Path) -> Path:
+            folder = folder.expanduser()
+            if not folder.is_absolute():
+                raise ValueError(f"{folder} is not an absolute path; write it in full")
+            return folder
+
+        if value is None:
+            return None
+        return checked(value) if isinstance(value, Path) else tuple(checked(folder) for folder in value)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del dotenv_settings, file_secret_settings
+        file = TomlConfigSettingsSource(settings_cls, toml_file=settings_file())
+        return (init_settings, env_settings, file)
+
+
+class _ClientSettings(Settings):
+    """Settings that take nothing from this process's own environment, which is that of whichever client came first."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return (init_settings, TomlConfigSettingsSource(settings_cls, toml_file=settings_file()))
+
+
+def settings_file() -> Path:
+    return config_folder() / "settings.toml"
+
+
+def read_settings(**flags: Any) -> Settings:
+    """The settings of this process. Raises InvalidRequest that names the setting that is wrong."""
+    return _read(Settings, flags)
+
+
+def for_client(options: dict[str, Any]) -> Settings:
+    """The settings of one client, from the options that its shim sends. Raises InvalidRequest like `read_settings`."""
+    return _read(_ClientSettings, options)
+
+
+def _read(kind: type[Settings], flags: dict[str, Any]) -> Settings:
+    try:
+        return kind(**flags)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
+        raise InvalidRequest(
+            f"setting {wrong}. Settings come from flags, environment variables and {settings_file()}"
+        ) from error
+    except ValueError as error:  # the file is no TOML
+        raise InvalidRequest(f"{settings_file()} cannot be read: {error}. Correct it or remove it") from error

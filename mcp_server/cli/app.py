@@ -1,0 +1,85 @@
+"""`mcp-server-mlx COMMAND`: what a person can ask for."""
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from adapters import __version__
+from adapters.errors import ServerError
+from mcp_server.cli import models, running
+
+console = Console()
+errors = Console(stderr=True)
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help=(
+        "Local models for MCP clients. Without a command this is the server that a client starts over stdio; "
+        "its options are --allow FOLDER (repeatable), --output FOLDER, --reply-within SECONDS, --read-only, "
+        "--tools a,b, --model NAME, --vision-model NAME, --speech-model NAME, --offline, --standalone."
+    ),
+)
+app.add_typer(models.app, name="models")
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> None:
+    if version:
+        console.print(f"mcp-server-mlx {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.command()
+def demo() -> None:
+    """Start the real server as a client would, and show what it does. Needs no download."""
+    from mcp_server.cli.demo import run  # here: it imports an MCP client
+
+    run(console)
+
+
+@app.command()
+def serve() -> None:
+    """Run the host in the foreground, for as long as this command runs. Clients find it by themselves."""
+    from mcp_server.host.__main__ import main as run_host
+
+    errors.print("The host runs; clients find it by themselves. Ctrl-C ends it.")
+    raise typer.Exit(run_host(ends_when_idle=False))
+
+
+@app.command()
+def status() -> None:
+    """Show what is running, what is in memory, and where things are."""
+    running.show_status(console)
+
+
+@app.command()
+def stop() -> None:
+    """End the host and the engine. Clients that are connected start them again when they need them."""
+    running.stop_all(console)
+
+
+def main() -> int:
+    """Run a command; an error that was foreseen is one line, not a traceback."""
+    try:
+        app(standalone_mode=False)
+    except ServerError as error:
+        errors.print(f"error: {error}", style="red", highlight=False, soft_wrap=True)
+        return 1
+    except typer.Exit as end:
+        return end.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        return 130
+    except Exception as error:
+        if not hasattr(error, "show"):
+            raise
+        error.show()  # pyright: ignore[reportAttributeAccessIssue]
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

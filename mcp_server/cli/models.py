@@ -1,0 +1,83 @@
+"""`mcp-server-mlx models`: the models on this machine."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.table import Table
+
+from adapters.engine import EngineClient
+from adapters.engine.protocol import Download, Downloaded, EngineStatus
+from adapters.errors import from_wire
+from adapters.models.library import models_on_disk
+from adapters.settings import read_settings
+from mcp_server.cli.sizes import size
+
+app = typer.Typer(no_args_is_help=True, help="The models on this machine.")
+console = Console()
+
+
+@app.command("list")
+def list_models() -> None:
+    """Show every model that can be named: size, context, whether it is in memory."""
+    status = asyncio.run(_status())
+    loaded = {model.folder for model in status.models} if status else set()
+    default = read_settings().model
+    table = Table("name", "architecture", "size", "context", "", box=None, header_style="bold")
+    for entry in models_on_disk():
+        if entry.card is None:
+            table.add_row(entry.name, "", "", "", f"[red]{entry.problem}[/red]")
+            continue
+        notes = [entry.card.quantization or "", "default" if entry.name == default else "", "in memory" if str(entry.folder) in loaded else ""]
+        table.add_row(entry.name, entry.card.architecture, size(entry.card.weight_bytes), str(entry.card.context), ", ".join(filter(None, notes)))
+    console.print(table)
+
+
+@app.command()
+def pull(model: Annotated[str, typer.Argument(help="A hub id, such as mlx-community/Qwen3-4B-4bit.")]) -> None:
+    """Download a model, so that its first use does not have to. What was fetched before is kept."""
+    outcome = asyncio.run(_pull(model))
+    console.print(f"{outcome.model} is on this machine: {size(outcome.bytes)} in {outcome.folder}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def unload(model: Annotated[str | None, typer.Argument(help="Its name; without one, every idle model.")] = None) -> None:
+    """Drop models from memory. One that is at work stays."""
+    dropped = asyncio.run(_unload(model))
+    console.print(f"unloaded {', '.join(dropped)}" if dropped else "nothing was unloaded: no such model is in memory and idle", highlight=False)
+
+
+async def _status() -> EngineStatus | None:
+    engine = EngineClient()
+    try:
+        return await engine.status_if_running()
+    finally:
+        await engine.close()
+
+
+async def _unload(model: str | None) -> list[str]:
+    engine = EngineClient()
+    try:
+        return await engine.unload(model) if await engine.status_if_running() else []
+    finally:
+        await engine.close()
+
+
+async def _pull(model: str) -> Downloaded:
+    engine = EngineClient()
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    try:
+        with Progress(*columns, console=console, transient=True) as bars:
+            bar = bars.add_task(model, total=None)
+            view = None
+            async for job in engine.submit(Download(model=model)):
+                view = job.view
+                bars.update(bar, completed=job.progress.done or 0, total=job.progress.total)
+    finally:
+        await engine.close()
+    assert view is not None
+    if not isinstance(view.outcome, Downloaded):
+        raise from_wire(view.error or {"message": f"the download was {view.state}"})
+    return view.outcome

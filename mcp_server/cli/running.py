@@ -1,0 +1,105 @@
+"""`mcp-server-mlx status` and `stop`: the processes behind every client."""
+
+import asyncio
+import os
+import signal
+import time
+
+from rich.console import Console
+from rich.table import Table
+
+from adapters import __version__
+from adapters.engine import EngineClient
+from adapters.engine.launch import engine_socket
+from adapters.engine.protocol import EngineStatus
+from adapters.models.names import STARTERS
+from adapters.places import log_file, state_folder
+from adapters.settings import settings_file
+from adapters.sockets import connect, peer_process, socket_path
+from mcp_server.cli.sizes import size, span
+
+_ENDING_SECONDS = 10.0
+
+
+def host_process() -> int | None:
+    """The process id of the host, or None when there is none."""
+    connection = connect(socket_path("host", __version__))
+    if connection is None:
+        return None
+    with connection:
+        return peer_process(connection)
+
+
+def memory_of(process: int) -> int:
+    """The memory that is this process's own, in bytes: what is shared with others is left out where that can be told."""
+    import psutil
+
+    try:
+        memory = psutil.Process(process).memory_full_info()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return 0
+    return int(getattr(memory, "uss", memory.rss))
+
+
+def show_status(console: Console) -> None:
+    """Print the host, the engine with its models and jobs, and the folders."""
+    host, engine = host_process(), asyncio.run(_engine_status())
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_row("version", __version__)
+    table.add_row("host", f"process {host}, {size(memory_of(host))}" if host else "not running; a client starts it")
+    if engine is None:
+        table.add_row("engine", "not running; the first call starts it")
+    else:
+        table.add_row("engine", f"process {engine.pid}, {size(memory_of(engine.pid))}, up {span(engine.uptime_s)}")
+        table.add_row("device", engine.device)
+        if engine.memory_limit:
+            table.add_row("memory", f"{size(engine.memory_used)} of {size(engine.memory_limit)} for models and caches")
+        for model in engine.models:
+            doing = f"{model.rows} answers under way" if model.rows else f"idle for {span(model.idle_s)}"
+            table.add_row("model", f"{model.model}, {size(model.bytes)}, {doing}")
+        active = [view for view in engine.jobs if view.state in ("queued", "running")]
+        for view in active:
+            table.add_row("job", f"{view.job}, {view.state}, {view.progress}")
+        table.add_row("jobs", f"{len(active)} under way, {len(engine.jobs) - len(active)} ended")
+    table.add_row("settings", str(settings_file()) + ("" if settings_file().exists() else " (none yet)"))
+    table.add_row("state", str(state_folder()))
+    table.add_row("logs", str(log_file("host").parent))
+    table.add_row("starter", ", ".join(STARTERS))
+    console.print(table, highlight=False, soft_wrap=True)
+
+
+async def _engine_status() -> EngineStatus | None:
+    engine = EngineClient()
+    try:
+        return await engine.status_if_running()
+    finally:
+        await engine.close()
+
+
+def stop_all(console: Console) -> None:
+    """End host and engine, and say which were running."""
+    ended = []
+    if host := host_process():
+        os.kill(host, signal.SIGTERM)
+        ended.append("host")
+    if asyncio.run(_stop_engine()):
+        ended.append("engine")
+    deadline = time.monotonic() + _ENDING_SECONDS
+    while time.monotonic() < deadline and any(_answers(path) for path in (socket_path("host", __version__), engine_socket())):
+        time.sleep(0.02)
+    console.print(f"ended {' and '.join(ended)}" if ended else "nothing was running")
+
+
+def _answers(path: str) -> bool:
+    connection = connect(path)
+    if connection:
+        connection.close()
+    return connection is not None
+
+
+async def _stop_engine() -> bool:
+    engine = EngineClient()
+    try:
+        return await engine.stop()
+    finally:
+        await engine.close()

@@ -1,0 +1,1 @@
+"""The host: one process that holds every client's MCP session. Imports `mcp`, never `mlx`."""

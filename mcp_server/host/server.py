@@ -1,0 +1,119 @@
+"""The MCP server that a client talks to: its tools, its instructions, and errors that say what to do next."""
+
+from functools import lru_cache
+from typing import Any
+
+from mcp import MCPError
+from mcp.server import MCPServer
+from mcp.server.caching import CacheableMethod, CacheHint
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
+from mcp.server.mcpserver.tools import Tool
+from mcp.types import INVALID_PARAMS
+from pydantic import ValidationError
+
+from adapters import __version__
+from adapters.errors import InvalidRequest, ServerError
+from adapters.settings import Settings
+from mcp_server.resources import add_resources
+from mcp_server.tools import ALL_TOOLS, CHANGING_TOOLS, ToolDefinition
+
+NAME = "mcp-server-mlx"
+TITLE = "MLX on this machine"
+INSTRUCTIONS = """\
+Local models on the user's own machine: nothing that is passed to these tools leaves it. Use them for private or cheap \
+work. `generate` answers text prompts, many at once if asked with `prompts`; files go in by absolute path, within the \
+folders that the user granted. Every call answers within its deadline: when the work takes longer, the answer has \
+`state` other than `done` and a `job` id; call `check-job` with it, and `wait_seconds`, until the state is `done`. \
+`list-library` shows the models and jobs on this machine. Models are named by alias (`default`, `starter`), by hub id, \
+or by absolute folder. The model `starter` is a tiny demonstration model: it follows only very simple instructions."""
+
+_LASTING = CacheHint(ttl_ms=3_600_000, scope="public")
+_LISTS: tuple[CacheableMethod, ...] = (
+    "server/discover",
+    "tools/list",
+    "prompts/list",
+    "resources/templates/list",
+    "resources/list",
+)
+
+
+class Server(MCPServer[Any]):
+    """An `MCPServer` whose errors are for reading: short, without a prefix, unknown tools as the protocol says."""
+
+    async def call_tool(self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None) -> Any:
+        if name not in {tool.name for tool in await self.list_tools()}:
+            raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {name}")
+        try:
+            return await super().call_tool(name, arguments, context)
+        except UnexpectedToolError as error:
+            if isinstance(error.__cause__, ServerError):
+                raise ToolError(str(error.__cause__)) from error.__cause__
+            raise
+        except ToolError as error:
+            cause = error.__cause__
+            if isinstance(cause, ValidationError):
+                raise ToolError(f"{name}: {describe(cause)}") from cause
+            raise ToolError(str(cause) if isinstance(cause, ToolError) else str(error)) from cause
+
+
+def describe(error: ValidationError) -> str:
+    """What is wrong with arguments, each by its name and the value that was given."""
+    lines = []
+    for problem in error.errors(include_url=False)[:8]:
+        where = ".".join(map(str, problem["loc"])) or "arguments"
+        given = repr(problem["input"])
+        shown = f" (given {given[:80]}{'…' if len(given) > 80 else ''})" if problem["type"] != "missing" else ""
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"{where} is not an argument of this tool{shown}; leave it out")
+        else:
+            lines.append(f"{where}: {problem['msg'].removeprefix('Value error, ')}{shown}")
+    return "; ".join(lines)
+
+
+def make_server(settings: Settings) -> Server:
+    """The server for a client with these settings. Clients with the same choice of tools share one.
+
+    Raises InvalidRequest when the settings ask for a tool that does not exist.
+    """
+    return _make_server(settings.read_only, settings.tools)
+
+
+def selected_tools(read_only: bool, names: tuple[str, ...]) -> list[ToolDefinition]:
+    """The tools to offer. Raises InvalidRequest for a name that is none."""
+    known = [definition.name for definition in ALL_TOOLS]
+    if unknown := [name for name in names if name not in known]:
+        raise InvalidRequest(f"there is no tool {unknown[0]!r}; tools are {', '.join(known)}")
+    chosen = [definition for definition in ALL_TOOLS if not names or definition.name in names]
+    return [definition for definition in chosen if not (read_only and definition.name in CHANGING_TOOLS)]
+
+
+@lru_cache(maxsize=32)
+def _make_server(read_only: bool, names: tuple[str, ...]) -> Server:
+    server = Server(
+        NAME,
+        title=TITLE,
+        version=__version__,
+        instructions=INSTRUCTIONS,
+        log_level="WARNING",
+        tools=[_strict(definition) for definition in selected_tools(read_only, names)],
+        cache_hints=dict.fromkeys(_LISTS, _LASTING),
+    )
+    add_resources(server)
+    return server
+
+
+def _strict(definition: ToolDefinition) -> Tool:
+    """The tool, refusing arguments that it does not have, and saying so in its schema."""
+    tool = Tool.from_function(
+        definition.function,
+        name=definition.name,
+        title=definition.title,
+        description=definition.description,
+        annotations=definition.annotations,
+    )
+    model = tool.fn_metadata.arg_model
+    model.model_config["extra"] = "forbid"
+    model.model_rebuild(force=True)
+    tool.parameters = model.model_json_schema(by_alias=True)
+    return tool

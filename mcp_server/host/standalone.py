@@ -1,0 +1,52 @@
+"""Everything in one process: shim, host and engine, over this process's stdio. Shares no models with other clients."""
+
+import asyncio
+import logging
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from mcp.server.stdio import stdio_server
+from mcp.server.runner import serve_dual_era_loop
+
+from adapters.engine import EngineClient
+from adapters.engine.server import Engine
+from adapters.errors import ServerError
+from adapters.settings import read_settings
+from adapters.sockets import listener
+from mcp_server.host.__main__ import LOG_FORMAT
+from mcp_server.host.connection import CURRENT
+from mcp_server.host.listen import connection_of
+from mcp_server.host.server import make_server
+
+
+def run(greeting: bytes) -> int:
+    """Serve one client on stdin and stdout, as a shim's first line describes it, until it goes."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=LOG_FORMAT)
+    try:
+        asyncio.run(_run(greeting))
+    except ServerError as error:
+        sys.stderr.write(f"mcp-server-mlx: {error}\n")
+        return 2
+    # A thread that still reads stdin would keep the process.
+    sys.stdout.flush()
+    os._exit(0)
+
+
+async def _run(greeting: bytes) -> None:
+    with tempfile.TemporaryDirectory(prefix="mlx-") as folder, listener(str(Path(folder) / "engine.sock")) as listening:
+        assert listening is not None
+        engine = Engine(read_settings(), ends_when_idle=False)
+        serving = asyncio.create_task(engine.serve(listening))
+        client = EngineClient(path=str(Path(folder) / "engine.sock"))
+        try:
+            connection = connection_of(greeting, client)
+            CURRENT.set(connection)
+            server = make_server(connection.settings)._lowlevel_server  # pyright: ignore[reportPrivateUsage]
+            async with stdio_server() as (from_client, to_client):
+                await serve_dual_era_loop(server, from_client, to_client, lifespan_state=connection)
+        finally:
+            await client.close()
+            engine.stop()
+            await serving

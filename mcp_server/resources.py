@@ -1,0 +1,40 @@
+"""The library as resources, for clients that let a person attach them."""
+
+from typing import TYPE_CHECKING, Any
+
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ResourceNotFoundError
+
+from adapters.errors import JobNotFound
+from mcp_server.host.connection import CURRENT, Connection
+from mcp_server.tools.answers import answer_of
+from mcp_server.tools.following import following
+from mcp_server.tools.library import whole_library
+
+if TYPE_CHECKING:
+    from mcp.server import MCPServer
+
+_KNOWN_SECONDS = 10.0
+
+
+def add_resources(server: "MCPServer[Any]") -> None:
+    """Register `library://models` and `job://{id}`."""
+
+    @server.resource("library://models", title="Models on this machine", mime_type="application/json")
+    async def models() -> str:
+        """Every model that can be named, with its size, its context, and whether it is in memory."""
+        library = await whole_library(CURRENT.get(), "models")
+        return library.model_dump_json(exclude_none=True, indent=1)
+
+    @server.resource("job://{id}", title="A job", mime_type="application/json")
+    async def job(id: str, ctx: Context[Connection, Any]) -> str:  # noqa: A002
+        """A job's state and result, or what there is so far."""
+        connection: Connection = ctx.request_context.lifespan_context
+        try:
+            async with following(ctx, connection.engine.attach(id), id) as followed:
+                await followed.known(_KNOWN_SECONDS)
+                return answer_of(followed.view(), connection.settings).model_dump_json(
+                    by_alias=True, exclude_none=True, indent=1
+                )
+        except JobNotFound as error:
+            raise ResourceNotFoundError(str(error)) from error

@@ -1,0 +1,318 @@
+"""What a client starts: bytes between its stdio and the host's socket. Standard library only.
+
+The host is started when there is none. The first line to it says what only this process knows: version, working
+directory, options; the host answers with one line. From there on every line is MCP and passes unchanged.
+
+When the host dies, the client keeps its session: the shim reaches a new host, repeats the opening handshake, asks again
+what is safe to ask twice, and answers a tool call that was under way with an error that says what to do. Two threads:
+the main one carries the client's lines to the host and owns the requests that are under way; the other carries the
+host's lines back, and is the one that reconnects.
+"""
+
+import json
+import os
+import socket
+import sys
+import threading
+import time
+
+from adapters import __version__
+from adapters.sockets import SocketFolderError, connect_or_start, socket_path
+
+# Options with a value, and those without. Each is also an environment variable MCP_SERVER_MLX_<NAME>.
+_VALUED = ("allow", "output", "reply_within", "tools", "model", "vision_model", "speech_model")
+_SWITCHES = ("read_only", "offline", "standalone")
+_LONGEST_LINE = 64 << 20
+_PATIENCE_SECONDS = 30.0
+# So many new hosts in so many seconds, and it is the host that is broken.
+_RECONNECTS, _WITHIN_SECONDS = 5, 60.0
+_LAST_WORDS_SECONDS = 5.0
+
+
+def main(arguments: list[str]) -> int:
+    """Run until the client goes. Gives the exit code: 2 for wrong options, 1 when no host can be reached."""
+    try:
+        options = read_options(arguments)
+        if options.get("standalone"):
+            from mcp_server.host.standalone import run
+
+            return run(hello(options))
+        if sys.stdin.isatty():
+            _say("waiting for an MCP client on standard input; a person may want `mcp-server-mlx demo` or `--help`")
+        return Shim(hello(options)).run()
+    except (OptionError, Refused) as error:
+        _say(str(error))
+        return 2
+    except (SocketFolderError, ConnectionError, TimeoutError) as error:
+        _say(f"the host could not be reached: {error}. `mcp-server-mlx status` shows what is running")
+        return 1
+
+
+class OptionError(ValueError):
+    """An option that is not known, or has no value."""
+
+
+class Refused(Exception):
+    """The host does not accept this shim's options."""
+
+
+def read_options(arguments: list[str]) -> dict[str, object]:
+    """The options on the command line, over those in the environment. Raises OptionError."""
+    options: dict[str, object] = {}
+    for name in (*_VALUED, *_SWITCHES):
+        if value := os.environ.get(f"MCP_SERVER_MLX_{name.upper()}"):
+            options[name] = value
+    folders: list[str] = []
+    rest = list(arguments)
+    while rest:
+        word, _, value = rest.pop(0).partition("=")
+        name = word.removeprefix("--").replace("-", "_")
+        if not word.startswith("--") or name not in (*_VALUED, *_SWITCHES):
+            known = " ".join("--" + name.replace("_", "-") for name in (*_VALUED, *_SWITCHES))
+            raise OptionError(
+                f"unknown option {word!r}; options are {known}; `mcp-server-mlx --help` lists the commands"
+            )
+        if name in _SWITCHES:
+            options[name] = True
+            continue
+        if not value:
+            if not rest:
+                raise OptionError(f"{word} needs a value")
+            value = rest.pop(0)
+        if name == "allow":
+            folders.append(os.path.abspath(os.path.expanduser(value)))
+            options["allow"] = folders
+        else:
+            options[name] = os.path.abspath(os.path.expanduser(value)) if name == "output" else value
+    return options
+
+
+def hello(options: dict[str, object]) -> bytes:
+    """The first line to the host."""
+    try:
+        folder = os.getcwd()
+    except FileNotFoundError:
+        folder = "/"
+    return json.dumps({"version": __version__, "cwd": folder, "pid": os.getpid(), "options": options}).encode() + b"\n"
+
+
+class Shim:
+    def __init__(self, greeting: bytes) -> None:
+        self._greeting = greeting
+        self._lock = threading.Lock()  # held to send to the host, and throughout a reconnection
+        self._host, self._incoming = self._greet()
+        self._opening: list[bytes] = []  # the lines of the initialize handshake, to repeat to a new host
+        self._under_way: dict[str, tuple[str, bytes]] = {}  # request id as JSON -> its method and line
+        self._reconnected: list[float] = []
+        self._client_gone = False
+
+    def run(self) -> int:
+        """Carry lines until the client ends, or no host can be had."""
+        code: list[int] = []
+        back = threading.Thread(target=lambda: code.append(self._carry_back()), daemon=True)
+        back.start()
+        forward = threading.Thread(target=self._carry_forward, daemon=True)
+        forward.start()
+        back.join()
+        return code[0] if code else 1
+
+    # --- the host
+
+    def _greet(self) -> tuple[socket.socket, "Lines"]:
+        """A connection to a host that has accepted the greeting. A host that is just ending is asked once more."""
+        path = socket_path("host", __version__)
+        for _ in range(3):
+            connection = connect_or_start(path, start_host, _PATIENCE_SECONDS)
+            incoming = Lines(connection.fileno())
+            try:
+                connection.sendall(self._greeting)
+                answer = incoming.next()
+            except OSError:
+                answer = None
+            if answer:
+                reply = json.loads(answer)
+                if "error" in reply:
+                    raise Refused(reply["error"])
+                return connection, incoming
+            connection.close()
+        raise ConnectionError("it ended three times as it was reached")
+
+    def _reconnect(self) -> None:
+        """Reach a new host and bring the session to where it was. Raises ConnectionError when hosts keep dying."""
+        now = time.monotonic()
+        self._reconnected = [moment for moment in self._reconnected if now - moment < _WITHIN_SECONDS] + [now]
+        if len(self._reconnected) > _RECONNECTS:
+            raise ConnectionError(f"it ended {_RECONNECTS} times within a minute")
+        self._host.close()
+        self._host, self._incoming = self._greet()
+        if self._opening:
+            self._host.sendall(self._opening[0])
+            if self._incoming.next() is None:
+                raise ConnectionError("it ended during the handshake")
+            for line in self._opening[1:]:
+                self._host.sendall(line)
+        for number, (method, line) in list(self._under_way.items()):
+            if method == "tools/call":
+                del self._under_way[number]
+                _write(_lost_call(number, line))
+            elif not (method == "initialize" and self._opening):
+                self._host.sendall(line)
+        _say("the host had ended; a new one took over")
+
+    # --- the client's lines
+
+    def _carry_forward(self) -> None:
+        lines = Lines(0)
+        while (line := lines.next()) is not None:
+            if len(line) > _LONGEST_LINE:
+                _write(
+                    _error(
+                        "null",
+                        -32600,
+                        f"the message is longer than {_LONGEST_LINE >> 20} MiB; give large inputs by path",
+                    )
+                )
+                continue
+            with self._lock:
+                self._note_request(line)
+                try:
+                    self._host.sendall(line)
+                except OSError:
+                    pass  # the thread that reads has seen the same end, and settles what is under way
+        self._client_gone = True
+        with self._lock:
+            try:
+                self._host.shutdown(socket.SHUT_WR)
+            except OSError:
+                os._exit(0)
+        time.sleep(_LAST_WORDS_SECONDS)
+        os._exit(0)
+
+    def _note_request(self, line: bytes) -> None:
+        message = _parsed(line)
+        method = message.get("method")
+        if not isinstance(method, str):
+            return
+        if "id" in message:
+            self._under_way[json.dumps(message["id"])] = (method, line)
+            if method == "initialize":
+                self._opening = [line]
+        elif method == "notifications/initialized" and self._opening:
+            self._opening = [self._opening[0], line]
+
+    # --- the host's lines
+
+    def _carry_back(self) -> int:
+        while True:
+            while (line := self._incoming.next()) is not None:
+                message = _parsed(line)
+                if "id" in message and "method" not in message:
+                    self._under_way.pop(json.dumps(message["id"]), None)
+                if not _write(line):
+                    return 0
+            if self._client_gone:
+                return 0
+            try:
+                with self._lock:
+                    self._reconnect()
+            except (OSError, Refused) as error:
+                _say(
+                    f"the host ended and could not be reached again: {error}; its log is in the folder that `mcp-server-mlx status` names"
+                )
+                return 1
+
+
+class Lines:
+    """Lines from a file descriptor, each with its end; one over the limit comes as its first part, the rest dropped."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor, self._buffer, self._searched = descriptor, bytearray(), 0
+
+    def next(self) -> bytes | None:
+        """The next line, or None at the end. An unfinished last line is no line."""
+        dropping = b""
+        while (end := self._buffer.find(b"\n", self._searched)) < 0:
+            self._searched = len(self._buffer)
+            if len(self._buffer) > _LONGEST_LINE:
+                dropping, self._searched = bytes(self._buffer[: _LONGEST_LINE + 1]), 0
+                self._buffer.clear()
+            try:
+                piece = os.read(self._descriptor, 1 << 16)
+            except OSError:
+                return None
+            if not piece:
+                return None
+            self._buffer += piece
+        line = bytes(self._buffer[: end + 1])
+        del self._buffer[: end + 1]
+        self._searched = 0
+        return dropping or line
+
+
+def start_host():  # noqa: ANN201
+    """Start a host in a session of its own; gives what tells why it ended."""
+    import subprocess  # here only: most starts find a host
+
+    from mcp_server.host.launch import host_command, host_log
+
+    log = host_log()
+    process = subprocess.Popen(
+        host_command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
+    )
+    os.close(log)
+
+    def ended() -> str | None:
+        code = process.poll()
+        return None if code in (None, 0) else f"it ended with code {code}; its log says why"
+
+    return ended
+
+
+def _parsed(line: bytes) -> dict:
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return {}
+    return message if isinstance(message, dict) else {}
+
+
+def _lost_call(number: str, line: bytes) -> bytes:
+    """The answer to a tool call that died with its host: an error that the calling model reads, not a protocol error."""
+    arguments = _parsed(line).get("params", {})
+    text = (
+        f"The server's host process ended while {arguments.get('name', 'the tool')} was running, and a new one took over. "
+        "Work that was handed over as a job goes on: list-library with kind 'jobs' shows it. Otherwise call the tool again."
+    )
+    result = {"content": [{"type": "text", "text": text}], "isError": True}
+    if "io.modelcontextprotocol/protocolVersion" in arguments.get("_meta", {}):
+        result["resultType"] = "complete"
+    return b'{"jsonrpc":"2.0","id":' + number.encode() + b',"result":' + json.dumps(result).encode() + b"}\n"
+
+
+def _error(number: str, code: int, message: str) -> bytes:
+    return (
+        b'{"jsonrpc":"2.0","id":'
+        + number.encode()
+        + b',"error":'
+        + json.dumps({"code": code, "message": message}).encode()
+        + b"}\n"
+    )
+
+
+_writing = threading.Lock()
+
+
+def _write(line: bytes) -> bool:
+    """Write a line to the client; False when it is gone."""
+    try:
+        with _writing:
+            while line:
+                line = line[os.write(1, line) :]
+    except OSError:
+        return False
+    return True
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"mcp-server-mlx: {text}\n")
+    sys.stderr.flush()

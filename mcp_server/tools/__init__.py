@@ -1,0 +1,12 @@
+"""The tools, in the order in which clients list them."""
+
+from mcp_server.tools.definition import ToolDefinition
+from mcp_server.tools.generate import GENERATE
+from mcp_server.tools.jobs import CANCEL_JOB, CHECK_JOB
+from mcp_server.tools.library import LIST_LIBRARY
+
+ALL_TOOLS = (GENERATE, CHECK_JOB, CANCEL_JOB, LIST_LIBRARY)
+# Left out by --read-only.
+CHANGING_TOOLS = frozenset({CANCEL_JOB.name})
+
+__all__ = ["ALL_TOOLS", "CHANGING_TOOLS", "ToolDefinition"]

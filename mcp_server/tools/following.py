@@ -1,0 +1,137 @@
+"""Following a job for a client: with progress, and never past the deadline."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+
+from mcp.server.mcpserver import Context
+
+from adapters.engine import Job
+from adapters.engine.jobs import new_job_id
+from adapters.engine.protocol import JobView, Progress, Work
+from adapters.errors import EngineUnavailable
+from mcp_server.host.connection import Connection
+
+# What is left of the deadline when the answer is begun, in seconds: to hand the job over and to write the answer.
+_RESERVE = 0.5
+_HAND_OVER_SECONDS = 1.0
+_SECONDS_BETWEEN_REPORTS = 0.25
+# Where in a call each phase lies, in percent: clients draw one bar that must never go back.
+_PHASES = {
+    "waiting": (0, 0),
+    "starting MLX": (1, 2),
+    "downloading": (2, 40),
+    "loading": (40, 60),
+    "waiting for a place": (60, 60),
+    "reading prompt": (60, 70),
+    "writing": (70, 99),
+}
+
+
+@dataclass
+class Following:
+    """A job that is being followed while the block of `following` runs."""
+
+    job: Job
+    _reading: asyncio.Task[None]
+    _known: asyncio.Event
+
+    async def ended(self, seconds: float) -> bool:
+        """Wait so long at the most; True when the job has ended. Raises what the engine refuses."""
+        return await self._first(None, seconds)
+
+    async def known(self, seconds: float) -> None:
+        """Wait until the engine has said what the job is. Raises what the engine refuses."""
+        await self._first(asyncio.create_task(self._known.wait()), seconds)
+
+    async def _first(self, other: asyncio.Task[object] | None, seconds: float) -> bool:
+        waited = {self._reading} | ({other} if other else set())
+        try:
+            await asyncio.wait(waited, timeout=max(seconds, 0), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if other:
+                other.cancel()
+        if self._reading.done():
+            self._reading.result()
+        return self._reading.done()
+
+    def view(self, work: Work | None = None) -> JobView:
+        """The job as its events have told it; `work` fills in what they have not."""
+        job = self.job
+        if job.view is not None:
+            return job.view
+        told = {"state": job.state, "progress": job.progress, "partial": job.partial}
+        if job.seen is not None:
+            return job.seen.model_copy(update=told)
+        if work is None:
+            raise EngineUnavailable("the engine has not answered in time; ask again")
+        return JobView(job=job.id, kind=work.kind, model=work.model, created=time.time(), **told)
+
+
+@contextlib.asynccontextmanager
+async def following(
+    ctx: Context[Connection, object], events: AsyncGenerator[Job, None], job_id: str
+) -> AsyncIterator[Following]:
+    """Read a job's events while the block runs, and report its progress to a client that asked for it.
+
+    Leaving the block leaves the job: unless it was handed over or has ended, the engine then cancels it.
+    """
+    job, changed, known = Job(job_id), asyncio.Event(), asyncio.Event()
+
+    async def read() -> None:
+        async with contextlib.aclosing(events) as stream:
+            async for told in stream:
+                for name in ("progress", "state", "partial", "seen", "view"):
+                    setattr(job, name, getattr(told, name))
+                changed.set()
+                if job.seen is not None:
+                    known.set()
+
+    reading = asyncio.create_task(read())
+    reporting = asyncio.create_task(_report(ctx, job, changed))
+    try:
+        yield Following(job, reading, known)
+    finally:
+        for task in (reading, reporting):
+            task.cancel()
+        await asyncio.gather(reading, reporting, return_exceptions=True)
+
+
+async def run(ctx: Context[Connection, object], work: Work) -> JobView:
+    """Run the work as a job and give it as it is when it ends or when the deadline comes, whichever is first.
+
+    A job that is not done then is handed over: it goes on, and its id is the client's to ask by. A call that is
+    cancelled, or whose client goes away, takes its job along.
+    """
+    connection: Connection = ctx.request_context.lifespan_context
+    job_id = new_job_id(work.kind)
+    async with following(ctx, connection.engine.submit(work, job_id), job_id) as followed:
+        if not await followed.ended(connection.settings.reply_within - _RESERVE):
+            try:
+                await asyncio.wait_for(connection.engine.hand_over(job_id), _HAND_OVER_SECONDS)
+            except TimeoutError as error:
+                raise EngineUnavailable(
+                    "the engine was not up before the deadline, and nothing was begun; call again in a few seconds"
+                ) from error
+        return followed.view(work)
+
+
+async def _report(ctx: Context[Connection, object], job: Job, changed: asyncio.Event) -> None:
+    """Tell the client what the job is at: a few times a second, upwards only."""
+    shown = 0.0
+    while True:
+        await changed.wait()
+        changed.clear()
+        percent = _percent(job.progress)
+        if percent > shown:
+            shown = percent
+            await ctx.report_progress(percent, 100, str(job.progress))
+            await asyncio.sleep(_SECONDS_BETWEEN_REPORTS)
+
+
+def _percent(progress: Progress) -> float:
+    low, high = _PHASES.get(progress.phase, (0, 0))
+    part = min(1.0, progress.done / progress.total) if progress.done is not None and progress.total else 0.0
+    return round(low + (high - low) * part, 1)

@@ -1,0 +1,212 @@
+"""The tool `generate`: text in, text out, on a local model."""
+
+import asyncio
+from typing import Annotated, Any, Literal
+
+from mcp.server.mcpserver import Context
+from mcp.types import CallToolResult
+from pydantic import BaseModel, ConfigDict, Field
+
+from adapters.engine.protocol import (
+    MAX_PROMPTS,
+    MAX_STOP_LENGTH,
+    MAX_STOPS,
+    MAX_TEMPERATURE,
+    MAX_TOKENS,
+    MAX_TOP_K,
+    Generate,
+    Sampling,
+)
+from adapters.errors import FileRefused, InvalidRequest, from_wire
+from mcp_server.grants import Grants, read_text
+from mcp_server.host.connection import Connection
+from mcp_server.tools.answers import JobAnswer, answer_of, as_text, tool_result
+from mcp_server.tools.definition import ToolDefinition, hints
+from mcp_server.tools.following import run
+from mcp_server.tools.models import named_model
+
+MAX_FILES = 32
+MAX_TEXT = 16 << 20
+
+
+class Message(BaseModel):
+    """A turn of a conversation."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: Literal["system", "user", "assistant"] = Field(description="Who speaks")
+    content: str = Field(description="What is said")
+
+
+async def generate(
+    ctx: Context[Connection, Any],
+    prompt: Annotated[
+        str | None,
+        Field(description="The question or instruction. Give exactly one of `prompt`, `messages` and `prompts`."),
+    ] = None,
+    messages: Annotated[
+        list[Message] | None,
+        Field(description="A conversation that ends with a user's turn, in place of `prompt`.", max_length=1000),
+    ] = None,
+    prompts: Annotated[
+        list[str] | None,
+        Field(
+            description="Many independent prompts, answered at once in one batch; `results` has their answers in order.",
+            max_length=MAX_PROMPTS,
+        ),
+    ] = None,
+    system: Annotated[str | None, Field(description="A system prompt: the model's role or rules.")] = None,
+    files: Annotated[
+        list[str] | None,
+        Field(
+            description='Absolute paths of text files to put before the prompt, such as ["/home/me/notes.txt"]. Only within granted folders.',
+            max_length=MAX_FILES,
+        ),
+    ] = None,
+    model: Annotated[
+        str,
+        Field(description="`default`, `starter`, a hub id such as mlx-community/Qwen3-4B-4bit, or an absolute folder."),
+    ] = "default",
+    max_tokens: Annotated[
+        int, Field(description="Write at most this many tokens, reasoning included.", ge=1, le=MAX_TOKENS)
+    ] = 1024,
+    temperature: Annotated[
+        float,
+        Field(description="0 takes the likeliest token each time; higher is more varied.", ge=0, le=MAX_TEMPERATURE),
+    ] = 0.0,
+    top_p: Annotated[
+        float, Field(description="Choose among the likeliest tokens that make up this probability.", gt=0, le=1)
+    ] = 1.0,
+    top_k: Annotated[
+        int, Field(description="Choose among this many likeliest tokens; 0 for all.", ge=0, le=MAX_TOP_K)
+    ] = 0,
+    min_p: Annotated[
+        float,
+        Field(
+            description="Leave out tokens less likely than this part of the likeliest one's probability.", ge=0, le=1
+        ),
+    ] = 0.0,
+    repetition_penalty: Annotated[
+        float, Field(description="Above 1 discourages repeating recent tokens.", gt=0, le=10)
+    ] = 1.0,
+    seed: Annotated[
+        int | None,
+        Field(
+            description="With a temperature above 0: the same seed and request give the same answer.", ge=0, lt=1 << 63
+        ),
+    ] = None,
+    stop: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH)]] | None,
+        Field(description="End the answer before any of these strings.", max_length=MAX_STOPS),
+    ] = None,
+    json_schema: Annotated[
+        dict[str, Any] | None,
+        Field(
+            description="A JSON schema that the answer must follow. It is enforced while writing: the call gives a valid value in `json`, or fails."
+        ),
+    ] = None,
+    thinking: Annotated[
+        bool, Field(description="Let a reasoning model think before it answers; its thoughts come in `reasoning`.")
+    ] = False,
+) -> Annotated[CallToolResult, JobAnswer]:
+    connection: Connection = ctx.request_context.lifespan_context
+    conversations = _conversations(prompt, messages, prompts, system)
+    if files:
+        await asyncio.to_thread(_put_before, conversations, files, connection.grants)
+    _check_size(conversations)
+    work = Generate(
+        model=await named_model(connection, model),
+        conversations=conversations,
+        max_tokens=max_tokens,
+        stop=stop or [],
+        json_schema=json_schema,
+        thinking=thinking,
+        sampling=Sampling(
+            temperature=temperature,
+            top_p=top_p,
+            top_k=top_k,
+            min_p=min_p,
+            repetition_penalty=repetition_penalty,
+            seed=seed,
+        ),
+        offline=connection.settings.offline,
+    )
+    view = await run(ctx, work)
+    if view.state == "failed":
+        raise from_wire(view.error or {})
+    answer = answer_of(view, connection.settings, several=prompts is not None)
+    return tool_result(answer, as_text(answer))
+
+
+def _conversations(
+    prompt: str | None, messages: list[Message] | None, prompts: list[str] | None, system: str | None
+) -> list[list[dict[str, Any]]]:
+    """The conversations to answer. Raises InvalidRequest unless exactly one way of asking was used, and rightly."""
+    given = [
+        name for name, value in (("prompt", prompt), ("messages", messages), ("prompts", prompts)) if value is not None
+    ]
+    if len(given) != 1:
+        raise InvalidRequest(
+            f"exactly one of prompt, messages and prompts is needed; {' and '.join(given) or 'none'} was given"
+        )
+    if messages is not None:
+        turns = [message.model_dump() for message in messages]
+        _check_turns(turns, system)
+        return [([{"role": "system", "content": system}] if system else []) + turns]
+    asked = [prompt] if prompt is not None else (prompts or [])
+    if not asked:
+        raise InvalidRequest("prompts is empty; give at least one")
+    for i, text in enumerate(asked):
+        if not text.strip():
+            raise InvalidRequest(
+                f"{'prompt' if prompt is not None else f'prompts[{i}]'} is empty; write a question or an instruction"
+            )
+    start = [{"role": "system", "content": system}] if system else []
+    return [[*start, {"role": "user", "content": text}] for text in asked]
+
+
+def _check_turns(turns: list[dict[str, Any]], system: str | None) -> None:
+    if not turns:
+        raise InvalidRequest("messages is empty; give at least a user's turn")
+    systems = [i for i, turn in enumerate(turns) if turn["role"] == "system"]
+    if systems and (system or systems != [0]):
+        raise InvalidRequest("a system message goes first in messages, or in `system`, once")
+    if turns[-1]["role"] != "user" or not turns[-1]["content"].strip():
+        raise InvalidRequest(
+            f"messages must end with a user's turn that says something; they end with {turns[-1]['role']!r}"
+        )
+
+
+def _put_before(conversations: list[list[dict[str, Any]]], files: list[str], grants: Grants) -> None:
+    """Put the files' texts before the last turn of every conversation."""
+    documents = []
+    for name in files:
+        path = grants.check(name)
+        documents.append(f'<document name="{path.name}">\n{read_text(path).strip()}\n</document>\n\n')
+    for conversation in conversations:
+        last = conversation[-1]
+        conversation[-1] = last | {"content": "".join(documents) + last["content"]}
+
+
+def _check_size(conversations: list[list[dict[str, Any]]]) -> None:
+    size = sum(len(turn["content"]) for conversation in conversations for turn in conversation)
+    if size > MAX_TEXT:
+        raise FileRefused(
+            f"the prompts and files have {size} characters together and may have {MAX_TEXT}; split the work into several calls"
+        )
+
+
+GENERATE = ToolDefinition(
+    name="generate",
+    title="Generate text locally",
+    description=(
+        "Answer a prompt with a language model that runs on the user's own machine; nothing leaves it. Use it for private "
+        "material (contracts, notes, logs given by path in `files`), for cheap bulk work (`prompts` answers many at once), "
+        "and for answers that must be JSON (`json_schema` is enforced). Not for questions that need the strongest model, "
+        "the web, or tools. Small models are literal: give one clear instruction, and the material it is about. "
+        "Answers within the client's deadline: if `state` is not `done`, call check-job with `job`. The first call may "
+        "take longer, as the model is loaded (or downloaded) first; a document that was asked about before is not read again."
+    ),
+    function=generate,
+    annotations=hints(read_only=True, destructive=False, idempotent=False, open_world=True),
+)

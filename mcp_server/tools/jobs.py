@@ -1,0 +1,74 @@
+"""The tools `check-job` and `cancel-job`."""
+
+from typing import Annotated, Any
+
+from mcp.server.mcpserver import Context
+from mcp.types import CallToolResult
+from pydantic import Field
+
+from adapters.engine.protocol import JobView
+from mcp_server.host.connection import Connection
+from mcp_server.tools.answers import JobAnswer, answer_of, as_text, tool_result
+from mcp_server.tools.definition import ToolDefinition, hints
+from mcp_server.tools.following import following
+
+MOST_SECONDS = 50
+# How long the engine may take to say what a job is; starting it is in that.
+_KNOWN_SECONDS = 10.0
+
+
+async def check_job(
+    ctx: Context[Connection, Any],
+    job: Annotated[str, Field(description="The id that another tool's answer gave, such as gen-7f3k2q9x4m1p.")],
+    wait_seconds: Annotated[
+        float, Field(description="Wait up to this long for the job to end.", ge=0, le=MOST_SECONDS)
+    ] = 0,
+) -> Annotated[CallToolResult, JobAnswer]:
+    connection: Connection = ctx.request_context.lifespan_context
+    async with following(ctx, connection.engine.attach(job), job) as followed:
+        await followed.known(_KNOWN_SECONDS)
+        await followed.ended(min(wait_seconds, connection.settings.reply_within - _KNOWN_SECONDS))
+        view = followed.view()
+    answer = answer_of(view, connection.settings)
+    return tool_result(answer, as_text(answer))
+
+
+async def cancel_job(
+    ctx: Context[Connection, Any],
+    job: Annotated[str, Field(description="The id that another tool's answer gave.")],
+) -> Annotated[CallToolResult, JobAnswer]:
+    connection: Connection = ctx.request_context.lifespan_context
+    view: JobView = await connection.engine.cancel(job)
+    answer = answer_of(view, connection.settings)
+    if view.state == "cancelled":
+        kept = sum(len(part.text) for part in view.partial)
+        answer.note = (
+            f"cancelled; {kept} characters had been written" if kept else "cancelled before anything was written"
+        )
+        return tool_result(answer, f"{answer.text}\n\n[job {job}: {answer.note}]".strip())
+    answer.note = f"nothing was cancelled: the job was {view.state} already"
+    return tool_result(answer, as_text(answer))
+
+
+CHECK_JOB = ToolDefinition(
+    name="check-job",
+    title="Check a job",
+    description=(
+        "What became of work that was not done when its tool answered: its state, what it is doing, the result once it is "
+        "`done`, or what there is so far. Give `wait_seconds` (up to 50) to wait for the end instead of asking again and "
+        "again. Results are kept for a day, also over restarts. Use it whenever an answer has a `state` other than `done`."
+    ),
+    function=check_job,
+    annotations=hints(read_only=True, destructive=False, idempotent=True, open_world=False),
+)
+
+CANCEL_JOB = ToolDefinition(
+    name="cancel-job",
+    title="Cancel a job",
+    description=(
+        "Stop a job that is waiting or running, and give what it had done so far. A job that has ended stays as it is. "
+        "Use it when the user no longer wants the work; there is no need to cancel jobs that are done."
+    ),
+    function=cancel_job,
+    annotations=hints(read_only=False, destructive=True, idempotent=True, open_world=False),
+)

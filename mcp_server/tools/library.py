@@ -1,0 +1,198 @@
+"""The tool `list-library`: what is on this machine."""
+
+import asyncio
+import base64
+import binascii
+from typing import Annotated, Any, Literal
+
+from mcp.server.mcpserver import Context
+from mcp.types import CallToolResult
+from pydantic import BaseModel, Field
+
+from adapters.engine.protocol import EngineStatus, JobState, LoadedModel
+from adapters.errors import InvalidRequest
+from adapters.models.library import Shelved, models_on_disk
+from adapters.places import jobs_folder
+from adapters.settings import GB
+from mcp_server.host.connection import Connection
+from mcp_server.tools.answers import tool_result
+from mcp_server.tools.definition import ToolDefinition, hints
+
+Kind = Literal["models", "jobs", "all"]
+
+
+class ModelEntry(BaseModel):
+    """A model on this machine."""
+
+    name: str = Field(description="What to pass as `model`")
+    default: bool = Field(default=False, description="True for the model that `default` stands for")
+    architecture: str | None = Field(default=None, description="The model's architecture, from its configuration")
+    bytes: int | None = Field(default=None, description="Size of its weights")
+    quantization: str | None = Field(default=None, description="Such as 4-bit, where its weights are quantised")
+    context: int | None = Field(default=None, description="Tokens that prompt and answer may have together")
+    loaded: bool = Field(default=False, description="True when it is in memory and answers at once")
+    fits: bool | None = Field(
+        default=None, description="False when it takes more memory than this machine may use; left out when not known yet"
+    )
+    problem: str | None = Field(default=None, description="Why it cannot be used")
+
+
+class JobEntry(BaseModel):
+    """A job of today, by whichever client."""
+
+    job: str = Field(description="The id, for check-job and cancel-job")
+    kind: str = Field(description="Which work it is")
+    state: JobState = Field(description="Where it is")
+    model: str = Field(description="The model that was asked for")
+    phase: str | None = Field(default=None, description="What it is doing now")
+    created: float = Field(description="When it was made, in seconds since 1970")
+    error: str | None = Field(default=None, description="Why it failed")
+
+
+class Library(BaseModel):
+    """A page of the library."""
+
+    models: list[ModelEntry] | None = Field(default=None, description="Models on this machine")
+    jobs: list[JobEntry] | None = Field(default=None, description="Jobs, newest first")
+    memory_used: int | None = Field(default=None, description="Bytes that models and caches take now")
+    memory_limit: int | None = Field(default=None, description="Bytes that they may take")
+    next_cursor: str | None = Field(default=None, description="Pass as `cursor` for the next page")
+
+
+async def list_library(
+    ctx: Context[Connection, Any],
+    kind: Annotated[Kind, Field(description="What to list.")] = "all",
+    limit: Annotated[int, Field(description="At most this many entries.", ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Field(description="From `next_cursor` of the page before.")] = None,
+) -> Annotated[CallToolResult, Library]:
+    connection: Connection = ctx.request_context.lifespan_context
+    start = _offset(cursor)
+    library = await whole_library(connection, kind)
+    page, following = _page(library, start, limit)
+    page.next_cursor = _cursor(following) if following else None
+    return tool_result(page, _as_text(page))
+
+
+async def whole_library(connection: Connection, kind: Kind) -> Library:
+    """Everything of that kind. An engine is started only where its jobs are asked for and there are some."""
+    status = await connection.engine.status_if_running()
+    library = Library()
+    if kind in ("models", "all"):
+        shelf = await asyncio.to_thread(lambda: list(models_on_disk()))
+        library.models = [_model_entry(entry, status, connection) for entry in shelf]
+    if kind in ("jobs", "all"):
+        if status is None and any(jobs_folder().glob("*.json")):
+            status = await connection.engine.status()
+        library.jobs = _job_entries(status)
+    if status is not None and status.memory_limit:
+        library.memory_used, library.memory_limit = status.memory_used, status.memory_limit
+    return library
+
+
+def _model_entry(entry: Shelved, status: EngineStatus | None, connection: Connection) -> ModelEntry:
+    loaded: list[LoadedModel] = status.models if status else []
+    card = entry.card
+    limit = status.memory_limit if status else 0
+    return ModelEntry(
+        name=entry.name,
+        default=entry.name == connection.settings.model,
+        architecture=card.architecture if card else None,
+        bytes=card.weight_bytes if card else None,
+        quantization=card.quantization if card else None,
+        context=card.context if card else None,
+        loaded=any(model.folder == str(entry.folder) for model in loaded),
+        fits=card.weight_bytes < limit if card and limit else None,
+        problem=entry.problem,
+    )
+
+
+def _job_entries(status: EngineStatus | None) -> list[JobEntry]:
+    return [
+        JobEntry(
+            job=view.job,
+            kind=view.kind,
+            state=view.state,
+            model=view.model,
+            phase=str(view.progress) if view.state in ("queued", "running") else None,
+            created=view.created,
+            error=view.error["message"] if view.error else None,
+        )
+        for view in (status.jobs if status else [])
+    ]
+
+
+def _page(library: Library, start: int, limit: int) -> tuple[Library, int | None]:
+    """The entries from `start` on, models before jobs, and where the next page starts."""
+    models, jobs = library.models or [], library.jobs or []
+    end = start + limit
+    page = library.model_copy(
+        update={
+            "models": models[start:end] if library.models is not None else None,
+            "jobs": jobs[max(0, start - len(models)) : max(0, end - len(models))] if library.jobs is not None else None,
+        }
+    )
+    return page, end if end < len(models) + len(jobs) else None
+
+
+def _cursor(offset: int) -> str:
+    return base64.urlsafe_b64encode(str(offset).encode()).decode()
+
+
+def _offset(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    try:
+        return int(base64.urlsafe_b64decode(cursor.encode()).decode("ascii"))
+    except (ValueError, binascii.Error) as error:
+        raise InvalidRequest(
+            f"cursor {cursor[:40]!r} is not one that list-library gave; leave it out to begin at the start"
+        ) from error
+
+
+def _as_text(page: Library) -> str:
+    lines = []
+    if page.models is not None:
+        lines += ["Models:", *(f"- {_model_line(entry)}" for entry in page.models)] if page.models else ["No models."]
+    if page.jobs is not None:
+        lines += ["Jobs:", *(f"- {_job_line(entry)}" for entry in page.jobs)] if page.jobs else ["No jobs."]
+    if page.memory_limit:
+        lines.append(f"Memory: {(page.memory_used or 0) / GB:.2f} of {page.memory_limit / GB:.2f} GB in use")
+    if page.next_cursor:
+        lines.append(f"More: call again with cursor {page.next_cursor}")
+    return "\n".join(lines)
+
+
+def _model_line(entry: ModelEntry) -> str:
+    if entry.problem:
+        return f"{entry.name}: cannot be used: {entry.problem}"
+    facts = [
+        entry.architecture or "",
+        entry.quantization or "",
+        f"{(entry.bytes or 0) / GB:.2f} GB",
+        f"context {entry.context}",
+    ]
+    facts += ["default"] if entry.default else []
+    facts += ["loaded"] if entry.loaded else []
+    facts += ["too large for this machine"] if entry.fits is False else []
+    return f"{entry.name} ({', '.join(fact for fact in facts if fact)})"
+
+
+def _job_line(entry: JobEntry) -> str:
+    return (
+        f"{entry.job}: {entry.state}, {entry.kind} with {entry.model}"
+        + (f", {entry.phase}" if entry.phase else "")
+        + (f": {entry.error}" if entry.error else "")
+    )
+
+
+LIST_LIBRARY = ToolDefinition(
+    name="list-library",
+    title="List the library",
+    description=(
+        "What is on the user's machine: models (size, context, which is the default, which are in memory) and jobs of the "
+        "last day. Use it to choose a `model`, or to find the id of a job. A hub model that is not listed can still be "
+        "named: it is downloaded when it is first used, unless the user forbids that."
+    ),
+    function=list_library,
+    annotations=hints(read_only=True, destructive=False, idempotent=True, open_world=False),
+)
