@@ -50,7 +50,7 @@ def _candidates() -> Iterator[str]:
     import hashlib  # only here: it costs the shim milliseconds that it seldom needs
 
     digest = hashlib.sha256(root.encode()).hexdigest()[:12]
-    yield f"/tmp/mcp-server-mlx-{os.getuid()}-{digest}"
+    yield f"/tmp/mcp-server-mlx-{os.getuid()}-{digest}"  # noqa: S108  checked to be ours alone before it is used
 
 
 def socket_folder() -> str:

@@ -9,6 +9,7 @@ the main one carries the client's lines to the host and owns the requests that a
 host's lines back, and is the one that reconnects.
 """
 
+import contextlib
 import json
 import os
 import socket
@@ -175,10 +176,9 @@ class Shim:
                 continue
             with self._lock:
                 self._note_request(line)
-                try:
+                # the thread that reads has seen the same end, and settles what is under way
+                with contextlib.suppress(OSError):
                     self._host.sendall(line)
-                except OSError:
-                    pass  # the thread that reads has seen the same end, and settles what is under way
         self._client_gone = True
         with self._lock:
             try:
@@ -249,7 +249,7 @@ class Lines:
         return dropping or line
 
 
-def start_host():  # noqa: ANN201
+def start_host():
     """Start a host in a session of its own; gives what tells why it ended."""
     import subprocess  # here only: most starts find a host
 

@@ -26,7 +26,7 @@ def main() -> int:
     try:
         settings = read_settings()
     except ServerError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 2
     with listener(engine_socket()) as listening:
         if listening is None:

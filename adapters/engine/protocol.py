@@ -55,7 +55,9 @@ class Generate(Wire):
     conversations: list[list[dict[str, Any]]] = Field(min_length=1, max_length=MAX_PROMPTS)
     tools: list[dict[str, Any]] = []
     max_tokens: int = Field(default=1024, ge=1, le=MAX_TOKENS)
-    stop: list[Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH)]] = Field(default=[], max_length=MAX_STOPS)
+    stop: list[Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH)]] = Field(
+        default=[], max_length=MAX_STOPS
+    )
     json_schema: dict[str, Any] | None = None
     thinking: bool = False
     sampling: Sampling = Sampling()

@@ -1,19 +1,34 @@
 """What each kind of job does, from the model's name to the outcome. Runs on the engine's event loop."""
 
 import asyncio
+import dataclasses
 import logging
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from adapters.engine.jobs import RunningJob
-from adapters.engine.protocol import Completion, Download, Downloaded, Generate, Generated, Outcome, Progress
-from adapters.errors import InvalidRequest, ServerError, to_wire
-from adapters.mlx.backend import Backend, no_adapters
+from adapters.engine.protocol import (
+    Completion,
+    Download,
+    Downloaded,
+    Generate,
+    Generated,
+    Outcome,
+    Progress,
+    Timing,
+    Usage,
+)
+from adapters.errors import ServerError, from_wire, to_wire
+from adapters.mlx.backend import Asking, Backend, no_adapters
 from adapters.models.card import tensor_bytes, weight_files
 from adapters.models.download import download
 from adapters.models.names import ModelName, resolve
 from adapters.settings import Settings
+
+if TYPE_CHECKING:
+    from adapters.mlx.residency import Loaded
 
 logger = logging.getLogger(__name__)
 
@@ -69,50 +84,42 @@ async def _generate(job: RunningJob, work: Generate, backend: Backend, settings:
     name, folder = await _folder(job, work.model, work.offline, settings)
     loading = time.monotonic()
     async with backend.lease(name, folder, job.on_progress) as loaded:
-        load_s = time.monotonic() - loading
+        asking = Asking(work, job.asked, time.monotonic() - loading, job.on_progress, job.on_written)
         job.on_progress(Progress(phase="waiting for a place"))
-        several = len(work.conversations) > 1
-        tasks = [
-            asyncio.create_task(_one(job, work, backend, loaded, index, load_s, several))
-            for index in range(len(work.conversations))
-        ]
+        if len(work.conversations) == 1:
+            completion = await backend.answer(loaded, asking, 0)
+            if completion.error is not None:
+                raise from_wire(completion.error)
+            return Generated(model=name, adapter=work.adapter, completions=[completion])
+        return Generated(model=name, adapter=work.adapter, completions=await _several(job, backend, loaded, asking))
+
+
+async def _several(job: RunningJob, backend: Backend, loaded: "Loaded", asking: Asking) -> list[Completion]:
+    """All answers, written side by side. One that fails is told in its place and costs the others nothing."""
+    count, done = len(asking.work.conversations), 0
+    # Of many answers it is how many are done that counts, not how far each of them is.
+    quiet = dataclasses.replace(asking, on_progress=lambda _: None)
+
+    async def one(index: int) -> Completion:
+        nonlocal done
         try:
-            completions = await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-    return Generated(model=name, adapter=work.adapter, completions=completions)
-
-
-async def _one(
-    job: RunningJob, work: Generate, backend: Backend, loaded: object, index: int, load_s: float, several: bool
-) -> Completion:
-    """One answer. Of several, one that fails is told in its place and costs the others nothing."""
-    try:
-        completion = await backend.answer(loaded, work, index, job.on_progress, job.on_written, job.asked, load_s)  # pyright: ignore[reportArgumentType]
-    except ServerError as error:
-        if not several:
-            raise
-        return _failed(error)
-    except Exception as error:
-        if isinstance(error, (ValueError, RuntimeError)) and several:
-            logger.exception("job=<%s>, index=<%s> | an answer failed", job.id, index)
+            return await backend.answer(loaded, quiet, index)
+        except ServerError as error:
             return _failed(error)
-        raise
-    if completion.error is not None and not several:
-        raise _from(completion)
-    return completion
+        finally:
+            done += 1
+            job.on_progress(Progress(phase="writing", done=done, total=count, unit="answers"))
+
+    job.on_progress(Progress(phase="writing", done=0, total=count, unit="answers"))
+    tasks = [asyncio.create_task(one(index)) for index in range(count)]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
-def _from(completion: Completion) -> ServerError:
-    from adapters.errors import from_wire
-
-    return from_wire(completion.error or {})
-
-
-def _failed(error: Exception) -> Completion:
-    from adapters.engine.protocol import Timing, Usage
-
+def _failed(error: ServerError) -> Completion:
     return Completion(
         text="",
         finish_reason="stop",
@@ -120,6 +127,3 @@ def _failed(error: Exception) -> Completion:
         timing=Timing(queued_s=0, load_s=0, first_token_s=None, total_s=0, tokens_per_second=None),
         error=to_wire(error),
     )
-
-
-__all__ = ["InvalidRequest", "carry_out"]

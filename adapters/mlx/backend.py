@@ -128,24 +128,15 @@ class Backend:
 
     # --- answers
 
-    async def answer(
-        self,
-        loaded: "Loaded",
-        work: Generate,
-        index: int,
-        on_progress: OnProgress,
-        on_written: OnWritten,
-        asked: float,
-        load_s: float,
-    ) -> Completion:
-        """Answer one conversation of the work. Cancelling the task takes the row out of the batch.
+    async def answer(self, loaded: "Loaded", asking: "Asking", index: int) -> Completion:
+        """Answer one conversation of a job. Cancelling the task takes its row out of the batch.
 
-        `asked` is when the job was made, on the monotonic clock. Raises what is wrong with the conversation alone.
+        Raises what is wrong with this conversation.
         """
         prepare = importlib.import_module("adapters.mlx.prepare")
-        row: Row = await self._prepare(lambda: prepare.make_row(loaded, work, index, secrets.randbits(63)))
-        row.asked = asked
-        return await _Answering(self, loaded, work, row, index, on_progress, on_written, load_s).run()
+        row: Row = await self._prepare(lambda: prepare.make_row(loaded, asking.work, index, secrets.randbits(63)))
+        row.asked = asking.asked
+        return await _Answer(self, loaded, asking, row, index).run()
 
     async def _on_thread(self, function: Callable[[], T]) -> T:
         return await asyncio.wrap_future(self._thread.call(function))
@@ -170,22 +161,23 @@ class Backend:
         return self._thread.call(lambda: loaded.runner.cancel(row))
 
 
-class _Answering:
+@dataclass(frozen=True)
+class Asking:
+    """A job's work, when it was asked on the monotonic clock, how long its model took to load, and who hears of it."""
+
+    work: Generate
+    asked: float
+    load_s: float
+    on_progress: OnProgress
+    on_written: OnWritten
+
+
+class _Answer:
     """One conversation from its row to its completion. Lives on the event loop."""
 
-    def __init__(
-        self,
-        backend: Backend,
-        loaded: "Loaded",
-        work: Generate,
-        row: "Row",
-        index: int,
-        on_progress: OnProgress,
-        on_written: OnWritten,
-        load_s: float,
-    ) -> None:
-        self._backend, self._loaded, self._work, self._row, self._index = backend, loaded, work, row, index
-        self._on_progress, self._on_written, self._load_s = on_progress, on_written, load_s
+    def __init__(self, backend: Backend, loaded: "Loaded", asking: Asking, row: "Row", index: int) -> None:
+        self._backend, self._loaded, self._asking, self._row, self._index = backend, loaded, asking, row, index
+        self._work = asking.work
         self._ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         row.on_event = self._event
 
@@ -204,10 +196,12 @@ class _Answering:
         from adapters.mlx.row import Ended, Reading, Written
 
         if isinstance(event, Reading):
-            self._on_progress(Progress(phase="reading prompt", done=event.done, total=event.total, unit="tokens"))
+            self._asking.on_progress(
+                Progress(phase="reading prompt", done=event.done, total=event.total, unit="tokens")
+            )
         elif isinstance(event, Written):
-            self._on_written(self._index, event.text, event.reasoning)
-            self._on_progress(
+            self._asking.on_written(self._index, event.text, event.reasoning)
+            self._asking.on_progress(
                 Progress(phase="writing", done=self._row.completion_tokens, total=self._row.max_tokens, unit="tokens")
             )
         elif isinstance(event, Ended) and not self._ended.done():
@@ -230,8 +224,8 @@ class _Answering:
                 prompt_tokens=len(row.tokens), cached_tokens=row.cached_tokens, completion_tokens=row.completion_tokens
             ),
             timing=Timing(
-                queued_s=round(max(0.0, (row.admitted or now) - row.asked - self._load_s), 4),
-                load_s=round(self._load_s, 4),
+                queued_s=round(max(0.0, (row.admitted or now) - row.asked - self._asking.load_s), 4),
+                load_s=round(self._asking.load_s, 4),
                 first_token_s=round(row.first_token - row.asked, 4) if row.first_token else None,
                 total_s=round(now - row.asked, 4),
                 tokens_per_second=round((row.completion_tokens - 1) / writing, 2) if writing > 0 else None,

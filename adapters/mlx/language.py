@@ -4,6 +4,7 @@ Everything here runs on the MLX thread. mlx_lm's `BatchGenerator` does the work;
 alone, prompts read once when several requests share them, chunks small enough that nobody waits long, cancellation.
 """
 
+import itertools
 import logging
 import time
 from collections import deque
@@ -163,7 +164,7 @@ class LanguageRunner:
         start = row.cached_tokens
         cuts = [] if self.trimmable else [place - start for place in row.boundaries if place > start]
         edges = [0, *cuts, len(rest)]
-        return [rest[a:b] for a, b in zip(edges, edges[1:], strict=False) if b > a]
+        return [rest[a:b] for a, b in itertools.pairwise(edges) if b > a]
 
     # --- running
 

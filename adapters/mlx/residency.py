@@ -218,7 +218,8 @@ def _fill(model: Any, weight_bytes: int, on_bytes: OnBytes) -> Generator[None, N
     """Read the weights, a piece at a time."""
     done, piece, size = 0, [], 0
     try:
-        for _, array in tree_flatten(model.parameters()):
+        parameters: Any = tree_flatten(model.parameters())
+        for _, array in parameters:
             piece.append(array)
             size += array.nbytes
             if size >= _PIECE_BYTES:

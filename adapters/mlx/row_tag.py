@@ -50,7 +50,7 @@ class RowTag(_BaseCache):
     def extract(self, idx: int) -> "RowTag":
         return RowTag([self.rows[idx]])
 
-    def is_trimmable(self) -> bool:
+    def is_trimmable(self) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
         return True
 
     def trim(self, n: int) -> int:
@@ -59,7 +59,7 @@ class RowTag(_BaseCache):
     def empty(self) -> bool:
         return False
 
-    def size(self) -> int:
+    def size(self) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
         return 0
 
     def prepare(self, **_: Any) -> None:

@@ -17,7 +17,7 @@ from adapters.engine.protocol import MAX_SCHEMA_BYTES
 from adapters.errors import SchemaError
 
 # JSON as Python's json.dumps writes it, which is what models have seen most of.
-_LAYOUT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+_LAYOUT: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 _DEEPEST = 32
 
 
@@ -98,7 +98,7 @@ class SchemaMask:
         # The device computes the logits while the mask is made.
         mx.async_eval(logits)
         if not self._first:
-            self._take(int(tokens[-1].item()))
+            self._take(int(tokens[-1].item()))  # pyright: ignore[reportArgumentType]
         self._first = False
         if self._free:
             return logits

@@ -17,6 +17,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
+    pretty_exceptions_enable=False,
     help=(
         "Local models for MCP clients. Without a command this is the server that a client starts over stdio; "
         "its options are --allow FOLDER (repeatable), --output FOLDER, --reply-within SECONDS, --read-only, "

@@ -30,8 +30,18 @@ def list_models() -> None:
         if entry.card is None:
             table.add_row(entry.name, "", "", "", f"[red]{entry.problem}[/red]")
             continue
-        notes = [entry.card.quantization or "", "default" if entry.name == default else "", "in memory" if str(entry.folder) in loaded else ""]
-        table.add_row(entry.name, entry.card.architecture, size(entry.card.weight_bytes), str(entry.card.context), ", ".join(filter(None, notes)))
+        notes = [
+            entry.card.quantization or "",
+            "default" if entry.name == default else "",
+            "in memory" if str(entry.folder) in loaded else "",
+        ]
+        table.add_row(
+            entry.name,
+            entry.card.architecture,
+            size(entry.card.weight_bytes),
+            str(entry.card.context),
+            ", ".join(filter(None, notes)),
+        )
     console.print(table)
 
 
@@ -39,14 +49,23 @@ def list_models() -> None:
 def pull(model: Annotated[str, typer.Argument(help="A hub id, such as mlx-community/Qwen3-4B-4bit.")]) -> None:
     """Download a model, so that its first use does not have to. What was fetched before is kept."""
     outcome = asyncio.run(_pull(model))
-    console.print(f"{outcome.model} is on this machine: {size(outcome.bytes)} in {outcome.folder}", highlight=False, soft_wrap=True)
+    console.print(
+        f"{outcome.model} is on this machine: {size(outcome.bytes)} in {outcome.folder}",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 @app.command()
-def unload(model: Annotated[str | None, typer.Argument(help="Its name; without one, every idle model.")] = None) -> None:
+def unload(
+    model: Annotated[str | None, typer.Argument(help="Its name; without one, every idle model.")] = None,
+) -> None:
     """Drop models from memory. One that is at work stays."""
     dropped = asyncio.run(_unload(model))
-    console.print(f"unloaded {', '.join(dropped)}" if dropped else "nothing was unloaded: no such model is in memory and idle", highlight=False)
+    console.print(
+        f"unloaded {', '.join(dropped)}" if dropped else "nothing was unloaded: no such model is in memory and idle",
+        highlight=False,
+    )
 
 
 async def _status() -> EngineStatus | None:

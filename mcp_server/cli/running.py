@@ -85,7 +85,9 @@ def stop_all(console: Console) -> None:
     if asyncio.run(_stop_engine()):
         ended.append("engine")
     deadline = time.monotonic() + _ENDING_SECONDS
-    while time.monotonic() < deadline and any(_answers(path) for path in (socket_path("host", __version__), engine_socket())):
+    while time.monotonic() < deadline and any(
+        _answers(path) for path in (socket_path("host", __version__), engine_socket())
+    ):
         time.sleep(0.02)
     console.print(f"ended {' and '.join(ended)}" if ended else "nothing was running")
 

@@ -21,7 +21,7 @@ def main(*, ends_when_idle: bool = True) -> int:
     try:
         settings = read_settings()
     except ServerError as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        sys.stderr.write(f"{error}\n")
         return 2
     with listener(socket_path("host", __version__)) as listening:
         if listening is None:

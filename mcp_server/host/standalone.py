@@ -7,8 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from mcp.server.stdio import stdio_server
 from mcp.server.runner import serve_dual_era_loop
+from mcp.server.stdio import stdio_server
 
 from adapters.engine import EngineClient
 from adapters.engine.server import Engine

@@ -36,13 +36,18 @@ class Answer(BaseModel):
     state: JobState = Field(description="`done`, or the job's state when the answer is not complete")
     text: str = Field(default="", description="The answer, or its beginning if `truncated`")
     truncated: bool = Field(default=False, description="True when `text` is only the beginning; `file` has all of it")
-    file: str | None = Field(default=None, description="Path of a file with the whole answer, where it is too long for here")
+    file: str | None = Field(
+        default=None, description="Path of a file with the whole answer, where it is too long for here"
+    )
     reasoning: str | None = Field(default=None, description="What the model thought before it answered, if it does so")
-    json_value: Any = Field(default=None, serialization_alias="json", description="The value of an answer that `json_schema` was asked for")
+    json_value: Any = Field(
+        default=None, serialization_alias="json", description="The value of an answer that `json_schema` was asked for"
+    )
     model: str | None = Field(default=None, description="The model that answered")
     adapter: str | None = Field(default=None, description="The adapter that it answered with")
     finish_reason: FinishReason | None = Field(
-        default=None, description="`stop`: the model ended; `length`: it was cut at max_tokens or the end of its context"
+        default=None,
+        description="`stop`: the model ended; `length`: it was cut at max_tokens or the end of its context",
     )
     usage: AnswerUsage | None = Field(default=None, description="Tokens read and written")
     timing: AnswerTiming | None = Field(default=None, description="Where the time went, in seconds")

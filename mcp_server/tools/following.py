@@ -15,8 +15,8 @@ from adapters.errors import EngineUnavailable
 from mcp_server.host.connection import Connection
 
 # What is left of the deadline when the answer is begun, in seconds: to hand the job over and to write the answer.
-_RESERVE = 0.5
-_HAND_OVER_SECONDS = 1.0
+RESERVE = 0.5
+_HAND_OVER_SECONDS = 0.5
 _SECONDS_BETWEEN_REPORTS = 0.25
 # Where in a call each phase lies, in percent: clients draw one bar that must never go back.
 _PHASES = {
@@ -37,6 +37,7 @@ class Following:
     job: Job
     _reading: asyncio.Task[None]
     _known: asyncio.Event
+    sent: bool = False  # the engine was reached, and asked for the job
 
     async def ended(self, seconds: float) -> bool:
         """Wait so long at the most; True when the job has ended. Raises what the engine refuses."""
@@ -83,6 +84,7 @@ async def following(
     async def read() -> None:
         async with contextlib.aclosing(events) as stream:
             async for told in stream:
+                followed.sent = True
                 for name in ("progress", "state", "partial", "seen", "view"):
                     setattr(job, name, getattr(told, name))
                 changed.set()
@@ -91,8 +93,9 @@ async def following(
 
     reading = asyncio.create_task(read())
     reporting = asyncio.create_task(_report(ctx, job, changed))
+    followed = Following(job, reading, known)
     try:
-        yield Following(job, reading, known)
+        yield followed
     finally:
         for task in (reading, reporting):
             task.cancel()
@@ -108,14 +111,23 @@ async def run(ctx: Context[Connection, object], work: Work) -> JobView:
     connection: Connection = ctx.request_context.lifespan_context
     job_id = new_job_id(work.kind)
     async with following(ctx, connection.engine.submit(work, job_id), job_id) as followed:
-        if not await followed.ended(connection.settings.reply_within - _RESERVE):
-            try:
-                await asyncio.wait_for(connection.engine.hand_over(job_id), _HAND_OVER_SECONDS)
-            except TimeoutError as error:
-                raise EngineUnavailable(
-                    "the engine was not up before the deadline, and nothing was begun; call again in a few seconds"
-                ) from error
+        if not await followed.ended(connection.settings.reply_within - RESERVE):
+            await _hand_over(connection, followed)
         return followed.view(work)
+
+
+async def _hand_over(connection: Connection, followed: Following) -> None:
+    """Let the job go on without this call. Raises EngineUnavailable when there is no job yet.
+
+    The engine reads its requests in order: once this one is sent, what follows cannot cancel the job, whether or not
+    an engine that is busy has said so in time.
+    """
+    if not followed.sent:
+        raise EngineUnavailable(
+            "the engine was not up before the deadline, and nothing was begun; call again in a few seconds"
+        )
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(connection.engine.hand_over(followed.job.id), _HAND_OVER_SECONDS)
 
 
 async def _report(ctx: Context[Connection, object], job: Job, changed: asyncio.Event) -> None:

@@ -1,5 +1,6 @@
 """The tools `check-job` and `cancel-job`."""
 
+import time
 from typing import Annotated, Any
 
 from mcp.server.mcpserver import Context
@@ -10,11 +11,9 @@ from adapters.engine.protocol import JobView
 from mcp_server.host.connection import Connection
 from mcp_server.tools.answers import JobAnswer, answer_of, as_text, tool_result
 from mcp_server.tools.definition import ToolDefinition, hints
-from mcp_server.tools.following import following
+from mcp_server.tools.following import RESERVE, following
 
 MOST_SECONDS = 50
-# How long the engine may take to say what a job is; starting it is in that.
-_KNOWN_SECONDS = 10.0
 
 
 async def check_job(
@@ -25,9 +24,10 @@ async def check_job(
     ] = 0,
 ) -> Annotated[CallToolResult, JobAnswer]:
     connection: Connection = ctx.request_context.lifespan_context
+    deadline = time.monotonic() + connection.settings.reply_within - RESERVE
     async with following(ctx, connection.engine.attach(job), job) as followed:
-        await followed.known(_KNOWN_SECONDS)
-        await followed.ended(min(wait_seconds, connection.settings.reply_within - _KNOWN_SECONDS))
+        await followed.known(deadline - time.monotonic())
+        await followed.ended(min(wait_seconds, deadline - time.monotonic()))
         view = followed.view()
     answer = answer_of(view, connection.settings)
     return tool_result(answer, as_text(answer))

@@ -32,7 +32,8 @@ class ModelEntry(BaseModel):
     context: int | None = Field(default=None, description="Tokens that prompt and answer may have together")
     loaded: bool = Field(default=False, description="True when it is in memory and answers at once")
     fits: bool | None = Field(
-        default=None, description="False when it takes more memory than this machine may use; left out when not known yet"
+        default=None,
+        description="False when it takes more memory than this machine may use; left out when not known yet",
     )
     problem: str | None = Field(default=None, description="Why it cannot be used")
 

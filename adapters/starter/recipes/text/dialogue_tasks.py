@@ -118,8 +118,12 @@ def greeting(s: Source) -> Example:
 @task(3)
 def story(s: Source) -> Example:
     name, friend = s.sample(NAMES, 2)
-    animal, colour, thing = s.choice(list(SOUNDS)), s.choice(COLOURS), s.choice("ball hat book star key coin".split())
-    place = s.choice("forest garden castle mountain river park".split())
+    animal, colour, thing = (
+        s.choice(list(SOUNDS)),
+        s.choice(COLOURS),
+        s.choice(["ball", "hat", "book", "star", "key", "coin"]),
+    )
+    place = s.choice(["forest", "garden", "castle", "mountain", "river", "park"])
     middle = [
         f"One day {name} found a {thing}.",
         f'"What a nice {thing}," said {name}.',

@@ -2,7 +2,7 @@
 
 import hashlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -71,7 +71,11 @@ class Source(random.Random):
 
     def new_name(self) -> str:
         letters = "".join(c for c in self.rare() if c.isalpha())[:8].lower()
-        return letters.capitalize() if len(letters) > 2 else self.choice("Zelda Sally Fred Wendy Carl Gina".split())
+        return (
+            letters.capitalize()
+            if len(letters) > 2
+            else self.choice(["Zelda", "Sally", "Fred", "Wendy", "Carl", "Gina"])
+        )
 
     def name(self) -> str:
         return self.choice(NAMES) if self.random() < 0.8 else self.new_name()
@@ -80,7 +84,7 @@ class Source(random.Random):
         kind = self.random()
         return self.choice(CITIES) if kind < 0.65 else self.choice(MORE_CITIES) if kind < 0.88 else self.new_name()
 
-    def words(self, least: int, most: int, pool: list[str]) -> list[str]:
+    def words(self, least: int, most: int, pool: Sequence[str]) -> list[str]:
         return [self.choice(pool) for _ in range(self.randint(least, most))]
 
     def asked(self, *forms: str) -> str:
@@ -126,5 +130,5 @@ def draw(source: Source, split: Split = "train", name: str | None = None) -> Exa
         closed = example.key is None
         if split == "train" and (closed or not is_held_out(chosen, example.key)):
             return example
-        if split == "test" and (closed and name is not None or not closed and is_held_out(chosen, example.key)):
+        if split == "test" and ((closed and name is not None) or (not closed and is_held_out(chosen, example.key))):
             return example

@@ -94,7 +94,7 @@ def _file(s: Source) -> tuple[str, list[Any]]:
     return s.choice(["Read the file {}.", "Open {}.", "Show me the file {}."]).format(path), [path]
 
 
-def _found(s: Source, values: list[Any]) -> tuple[str, str]:
+def _found(s: Source, _: list[Any]) -> tuple[str, str]:
     text = " ".join(s.words(2, 6, WORDS))
     return text, f"I found: {text}"
 
