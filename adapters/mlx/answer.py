@@ -54,11 +54,13 @@ class AnswerText:
                 keep = 0 if final else _possible_start(self._held, watched)
                 at = len(self._held) - keep
             piece, self._held = self._held[:at], self._held[at + len(found or "") :]
-            added = self._take(piece)
+            late = found == self._markers.think_start and self._mode == "text" and bool(piece.strip())
+            added = self._take(piece + (found or "") if late else piece)
             text, reasoning = text + added[0], reasoning + added[1]
             if found is None:
                 break
-            self._switch(found)
+            if not late:
+                self._switch(found)
         return text, reasoning
 
     def _watched(self) -> list[str]:

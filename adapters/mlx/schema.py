@@ -26,6 +26,8 @@ def compile_schema(schema: dict[str, Any]) -> str:
 
     Raises SchemaError when it is no valid schema, is too large or too deep, or uses what cannot be enforced.
     """
+    if _depth(schema) > _DEEPEST:
+        raise SchemaError(f"json_schema is nested deeper than {_DEEPEST} levels; flatten it")
     try:
         text = json.dumps(schema)
         jsonschema.Draft202012Validator.check_schema(schema)
@@ -36,8 +38,6 @@ def compile_schema(schema: dict[str, Any]) -> str:
         ) from error
     if len(text) > MAX_SCHEMA_BYTES:
         raise SchemaError(f"json_schema has {len(text)} bytes and may have {MAX_SCHEMA_BYTES}; split the question")
-    if _depth(schema) > _DEEPEST:
-        raise SchemaError(f"json_schema is nested deeper than {_DEEPEST} levels; flatten it")
     grammar = LLMatcher.grammar_from_json_schema(text, overrides=_LAYOUT)
     if problem := LLMatcher.validate_grammar(grammar):
         raise SchemaError(

@@ -1,0 +1,72 @@
+"""Model folders that could run code are refused before any loader sees them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from adapters.errors import UnsafeModel
+from adapters.models.names import STARTERS
+from adapters.models.safety import check_folder
+from tests.tiny_models import copy_of_starter
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return copy_of_starter(tmp_path / "model")
+
+
+def add_to_config(folder: Path, **entries: object) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | entries))
+
+
+def test_the_starter_models_are_safe() -> None:
+    for folder in STARTERS.values():
+        check_folder(folder)
+
+
+@pytest.mark.parametrize("name", ["modeling_evil.py", "sub/tool.py", "kernel.so"])
+def test_a_program_is_refused(folder: Path, name: str) -> None:
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text("raise SystemExit")
+    with pytest.raises(UnsafeModel, match=Path(name).name):
+        check_folder(folder)
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "weights.npz", "adapter.pt", "MODEL.PKL"])
+def test_pickled_weights_are_refused(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"\x80\x04.")
+    with pytest.raises(UnsafeModel, match="pickled"):
+        check_folder(folder)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"model_file": "evil.py"},
+        {"auto_map": {"AutoModel": "evil.Model"}},
+        {"vision_config": {"auto_map": {"AutoConfig": "evil.Config"}}},
+    ],
+)
+def test_a_configuration_that_names_code_is_refused(folder: Path, entries: dict[str, object]) -> None:
+    add_to_config(folder, **entries)
+    with pytest.raises(UnsafeModel, match="code of its own"):
+        check_folder(folder)
+
+
+def test_a_tokenizer_configuration_that_names_code_is_refused(folder: Path) -> None:
+    (folder / "tokenizer_config.json").write_text(json.dumps({"auto_map": {"AutoTokenizer": ["evil.Tok", None]}}))
+    with pytest.raises(UnsafeModel, match=r"tokenizer_config\.json"):
+        check_folder(folder)
+
+
+def test_a_vocabulary_may_hold_any_word(folder: Path) -> None:
+    (folder / "vocab.json").write_text(json.dumps({"auto_map": 5, "model_file": 6}))
+    check_folder(folder)
+
+
+def test_json_that_is_none_is_refused(folder: Path) -> None:
+    (folder / "extra.json").write_text("{")
+    with pytest.raises(UnsafeModel, match="is not JSON"):
+        check_folder(folder)

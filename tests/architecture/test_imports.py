@@ -1,0 +1,65 @@
+"""Who may import whom."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def modules(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Every module that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+
+
+def is_mlx(module: str) -> bool:
+    return module.split(".")[0] in ("mlx", "mlx_lm", "mlx_vlm", "mlx_audio")
+
+
+@pytest.mark.parametrize("path", modules("adapters"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_adapters_know_nothing_of_the_server(path: Path) -> None:
+    assert not [name for name in imported(path) if name.split(".")[0] in ("mcp_server", "mcp", "mcp_types")]
+
+
+@pytest.mark.parametrize("path", modules("adapters") + modules("mcp_server"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_only_adapters_mlx_imports_mlx(path: Path) -> None:
+    if (ROOT / "adapters" / "mlx") not in path.parents:
+        assert not [name for name in imported(path) if is_mlx(name)]
+
+
+def test_the_shim_imports_only_the_standard_library_and_this_project() -> None:
+    code = "import sys; before = set(sys.modules); import mcp_server.__main__, mcp_server.shim, mcp_server.host.launch; print(*set(sys.modules) - before)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    roots = {name.split(".")[0] for name in ran.stdout.split()}
+    assert roots - {"mcp_server", "adapters"} <= sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("module", ["mcp_server.host.__main__", "mcp_server.host.listen", "mcp_server.cli.app"])
+def test_the_host_and_the_command_line_load_no_mlx(module: str) -> None:
+    code = f"import sys, {module}; print([name for name in sys.modules if name.split('.')[0] in ('mlx', 'mlx_lm', 'transformers')])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert ran.stdout.strip() == "[]"
+
+
+def test_no_file_prints() -> None:
+    """Standard output is the wire: in a server nothing but protocol goes there."""
+    servers = [path for path in modules("mcp_server") + modules("adapters") if not {"cli", "recipes"} & set(path.parts)]
+    calls = [
+        f"{path}:{node.lineno}"
+        for path in servers
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+    assert not calls
