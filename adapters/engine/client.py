@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 
 from pydantic import ValidationError
@@ -43,6 +43,9 @@ from adapters.engine.protocol import (
 from adapters.errors import EngineStopped, EngineUnavailable, from_wire
 
 logger = logging.getLogger(__name__)
+
+# From the number that a request goes by to the request.
+MakeRequest = Callable[[int], Wire]
 
 
 @dataclass
@@ -157,38 +160,47 @@ class EngineClient:
 
     # --- the connection
 
-    async def _follow(self, job: Job, request: object) -> AsyncGenerator[Job, None]:
+    async def _follow(self, job: Job, request: MakeRequest) -> AsyncGenerator[Job, None]:
         number, events = await self._begin(request)
+        heard = False
         try:
             yield job
             while job.view is None:
                 event = await events.get()
-                if event is None:
+                if event is not None:
+                    heard = True
+                    job.take(event)
+                    yield job
+                elif heard:
                     raise self._stopped(job)
-                job.take(event)
-                yield job
+                else:
+                    # The engine was gone already when this was sent to it: nothing was begun.
+                    self._waiting.pop(number, None)
+                    heard, (number, events) = True, await self._begin(request)
         finally:
             self._waiting.pop(number, None)
             if job.view is None and self._writer is not None:
                 self._write(Detach(id=next(self._ids), job=job.id))
 
-    async def _ask(self, request: object) -> Event:
-        number, events = await self._begin(request)
-        try:
-            event = await events.get()
-        finally:
-            self._waiting.pop(number, None)
-        if event is None:
-            raise EngineStopped("the engine stopped before it answered; ask again: it starts anew")
-        if isinstance(event, Refused):
-            raise from_wire(event.error)
-        return event
+    async def _ask(self, request: MakeRequest) -> Event:
+        """The answer to a request that may be sent twice."""
+        for _ in range(2):
+            number, events = await self._begin(request)
+            try:
+                event = await events.get()
+            finally:
+                self._waiting.pop(number, None)
+            if isinstance(event, Refused):
+                raise from_wire(event.error)
+            if event is not None:
+                return event
+        raise EngineStopped("the engine stopped before it answered; ask again: it starts anew")
 
-    async def _begin(self, request: object) -> tuple[int, asyncio.Queue[Event | None]]:
+    async def _begin(self, request: MakeRequest) -> tuple[int, asyncio.Queue[Event | None]]:
         await self._connect(start=True)
         number = next(self._ids)
         events = self._waiting[number] = asyncio.Queue()
-        self._write(request(number))  # pyright: ignore[reportCallIssue]
+        self._write(request(number))
         return number, events
 
     def _write(self, message: Wire) -> None:

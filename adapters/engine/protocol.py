@@ -7,7 +7,7 @@ until the one event that ends the job. Lines longer than LINE_LIMIT bytes end th
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 PROTOCOL = 1
 LINE_LIMIT = 64 << 20
@@ -17,6 +17,7 @@ JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 FINISHED: frozenset[JobState] = frozenset({"done", "failed", "cancelled"})
 FinishReason = Literal["stop", "length", "cancelled"]
 
+ROLES = ("system", "user", "assistant", "tool")
 MAX_TEMPERATURE = 100.0
 MAX_TOP_K = 1_000_000
 MAX_TOKENS = 1_000_000
@@ -46,13 +47,25 @@ class Sampling(Wire):
     seed: int | None = Field(default=None, ge=0, lt=1 << 64)
 
 
+def _check_turn(turn: dict[str, Any]) -> dict[str, Any]:
+    if turn.get("role") not in ROLES:
+        raise ValueError(f"role {turn.get('role')!r} is none of {', '.join(ROLES)}")
+    if not isinstance(turn.get("content"), str | list | None):
+        raise ValueError("content is neither text nor a list of parts")
+    return turn
+
+
+# A message as chat templates take it: a role, content, and what else the role has (tool calls, a tool's name).
+Turn = Annotated[dict[str, Any], AfterValidator(_check_turn)]
+
+
 class Generate(Wire):
     """One or several conversations to answer with one model, in one batch."""
 
     kind: Literal["generate"] = "generate"
     model: str
     adapter: str | None = None
-    conversations: list[list[dict[str, Any]]] = Field(min_length=1, max_length=MAX_PROMPTS)
+    conversations: list[Annotated[list[Turn], Field(min_length=1)]] = Field(min_length=1, max_length=MAX_PROMPTS)
     tools: list[dict[str, Any]] = []
     max_tokens: int = Field(default=1024, ge=1, le=MAX_TOKENS)
     stop: list[Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH)]] = Field(

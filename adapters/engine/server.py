@@ -35,7 +35,7 @@ from adapters.engine.protocol import (
     read_request,
 )
 from adapters.engine.work import carry_out
-from adapters.errors import EngineBusy, InvalidRequest, JobNotFound, ServerError, to_wire
+from adapters.errors import EngineBusy, EngineStopped, InvalidRequest, JobNotFound, ServerError, to_wire
 from adapters.mlx.backend import Backend
 from adapters.places import jobs_folder
 from adapters.settings import Settings
@@ -166,11 +166,12 @@ class Engine:
         self._jobs.pop(job.id, None)
 
     def _known(self, job: str) -> bool:
+        """True for an id that is taken. One whose job died with an earlier engine may be tried again."""
         try:
-            self._store.load(job)
+            view = self._store.load(job)
         except JobNotFound:
             return False
-        return True
+        return not (view.error and view.error["type"] == EngineStopped.__name__)
 
     def _attach(self, connection: "_Connection", request: Attach) -> None:
         job = self._jobs.get(request.job)

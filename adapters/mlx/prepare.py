@@ -16,7 +16,7 @@ from adapters.mlx.backend import check_room
 from adapters.mlx.chat import Prompt, render
 from adapters.mlx.residency import Loaded
 from adapters.mlx.row import LogitsProcessor, Row
-from adapters.mlx.schema import SchemaMask, compile_schema, grammar_tokenizer
+from adapters.mlx.schema import Reasoning, SchemaMask, compile_schema, grammar_tokenizer
 
 
 def read_tokenizer(name: str, folder: Path) -> Any:
@@ -70,11 +70,5 @@ def _schema_mask(loaded: Loaded, schema: dict[str, Any], thinking: bool, in_reas
     tokenizer = loaded.tokenizer
     if loaded.grammar_tokenizer is None:
         loaded.grammar_tokenizer = grammar_tokenizer(tokenizer)
-    thinks = thinking or in_reasoning
-    return SchemaMask(
-        loaded.grammar_tokenizer,
-        compile_schema(schema),
-        think_start=tuple(tokenizer.think_start_tokens) if thinks else (),
-        think_end=tuple(tokenizer.think_end_tokens) if thinks else (),
-        in_reasoning=in_reasoning,
-    )
+    reasoning = Reasoning.of(tokenizer) if thinking or in_reasoning else None
+    return SchemaMask(loaded.grammar_tokenizer, compile_schema(schema), reasoning, begun=in_reasoning)

@@ -4,6 +4,7 @@ llguidance computes the mask; it is applied with plain array operations, so it r
 """
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import jsonschema
@@ -69,29 +70,39 @@ def grammar_tokenizer(tokenizer: Any) -> LLTokenizer:
     return llguidance.hf.from_tokenizer(tokenizer._tokenizer, eos_token=sorted(tokenizer.eos_token_ids))
 
 
+@dataclass(frozen=True)
+class Reasoning:
+    """The tokens around a model's reasoning: its markers, and the blank line that models are trained to write after it."""
+
+    start: tuple[int, ...]
+    end: tuple[int, ...]
+    gap: tuple[int, ...]
+
+    @classmethod
+    def of(cls, tokenizer: Any) -> "Reasoning":
+        """Those of an `mlx_lm` tokenizer whose model thinks."""
+        gap = tokenizer.encode("\n\n", add_special_tokens=False)
+        return cls(tuple(tokenizer.think_start_tokens), tuple(tokenizer.think_end_tokens), tuple(gap))
+
+
 class SchemaMask:
     """A logits processor for one answer. Reasoning before the answer is free; its markers decide where it ends.
 
-    `think_start` and `think_end` are token sequences, empty when the answer may have no reasoning.
+    `reasoning` is None when the answer may have none; `begun` says that the prompt has opened it already.
     """
 
     def __init__(
-        self,
-        tokenizer: LLTokenizer,
-        grammar: str,
-        *,
-        think_start: tuple[int, ...] = (),
-        think_end: tuple[int, ...] = (),
-        in_reasoning: bool = False,
+        self, tokenizer: LLTokenizer, grammar: str, reasoning: Reasoning | None = None, begun: bool = False
     ) -> None:
         self._matcher = LLMatcher(tokenizer, grammar)
         if problem := self._matcher.get_error():
             raise SchemaError(f"json_schema cannot be enforced: {_first_line(problem)}. Make it smaller")
         self._mask = allocate_token_bitmask(1, tokenizer.vocab_size)
-        self._think_start, self._think_end = think_start, think_end
-        self._free = in_reasoning
-        self._may_think = bool(think_start) and not in_reasoning
+        self._reasoning = reasoning
+        self._free = reasoning is not None and begun
+        self._may_think = reasoning is not None and not begun
         self._thought: list[int] = []
+        self._forced: list[int] = []
         self._first = True
 
     def __call__(self, tokens: mx.array, logits: mx.array) -> mx.array:
@@ -102,29 +113,37 @@ class SchemaMask:
         self._first = False
         if self._free:
             return logits
+        if self._forced:
+            return apply_mask(logits, _only(self._forced[0], self._mask.shape[1]))
         fill_next_token_bitmask(self._matcher, self._mask, 0)
         # A copy: the mask of the step before may still be in use.
         mask = self._mask.copy()
-        if self._may_think:
-            start = self._think_start[0]
-            mask[0, start // 32] |= np.array(1 << start % 32, dtype=np.uint32).view(np.int32)
+        if self._may_think and self._reasoning:
+            mask |= _only(self._reasoning.start[0], mask.shape[1])
         return apply_mask(logits, mask)
 
     def _take(self, token: int) -> None:
         """Follow the token that was chosen. Raises SchemaError when the grammar has no place for it."""
-        if self._free:
+        if self._forced:
+            self._forced.pop(0)
+        elif self._free and self._reasoning:
             self._thought.append(token)
-            size = len(self._think_end)
-            if tuple(self._thought[-size:]) == self._think_end:
-                self._free = False
-            return
-        if self._may_think and token == self._think_start[0]:
+            if tuple(self._thought[-len(self._reasoning.end) :]) == self._reasoning.end:
+                self._free, self._forced = False, list(self._reasoning.gap)
+        elif self._may_think and self._reasoning and token == self._reasoning.start[0]:
             self._free, self._may_think = True, False
-            return
-        self._may_think = False
-        if not self._matcher.is_stopped() and not self._matcher.consume_token(token):
-            problem = _first_line(self._matcher.get_error() or "a token was not allowed")
-            raise SchemaError(f"the answer could not be held to json_schema: {problem}. Make the schema simpler")
+        else:
+            self._may_think = False
+            if not self._matcher.is_stopped() and not self._matcher.consume_token(token):
+                problem = _first_line(self._matcher.get_error() or "a token was not allowed")
+                raise SchemaError(f"the answer could not be held to json_schema: {problem}. Make the schema simpler")
+
+
+def _only(token: int, words: int) -> np.ndarray:
+    """The mask [1, words] that allows one token."""
+    mask = np.zeros((1, words), dtype=np.uint32)
+    mask[0, token // 32] = 1 << token % 32
+    return mask.view(np.int32)
 
 
 def apply_mask(logits: mx.array, mask: np.ndarray) -> mx.array:

@@ -123,7 +123,7 @@ def test_many_that_come_at_once_start_one_listener(folder: Path) -> None:
             assert listening is not None
             done.wait(30)
 
-    def start():  # noqa: ANN202
+    def start():
         thread = threading.Thread(target=serve)
         started.append(thread)
         thread.start()

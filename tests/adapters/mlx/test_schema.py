@@ -9,7 +9,7 @@ import pytest
 from mlx_lm import load
 
 from adapters.errors import SchemaError
-from adapters.mlx.schema import SchemaMask, apply_mask, check_answer, compile_schema, grammar_tokenizer
+from adapters.mlx.schema import Reasoning, SchemaMask, apply_mask, check_answer, compile_schema, grammar_tokenizer
 from adapters.models.names import STARTERS
 
 PERSON = {
@@ -70,23 +70,36 @@ def test_only_tokens_that_continue_a_valid_answer_are_left(tokenizer: Any) -> No
     assert all('{"name": "'.startswith(piece) for piece in allowed)
 
 
-def test_reasoning_is_free_until_its_end_marker(tokenizer: Any) -> None:
-    ends = tuple(tokenizer.think_end_tokens)
-    mask = SchemaMask(grammar_tokenizer(tokenizer), compile_schema(PERSON), think_end=ends, in_reasoning=True)
+def allowed_after(mask: SchemaMask, tokenizer: Any, *tokens: int) -> list[int]:
+    """Feed the tokens one by one; gives the tokens that may come next."""
     zeros = mx.zeros((1, len(tokenizer.vocab)))
-    assert np.isfinite(np.array(mask(mx.array([1]), zeros))).all()
-    assert np.isfinite(np.array(mask(mx.array([1, 5]), zeros))).all()
-    assert not np.isfinite(np.array(mask(mx.array([1, 5, *ends]), zeros))).all()
+    logits = mask(mx.array([1]), zeros)
+    for count in range(1, len(tokens) + 1):
+        logits = mask(mx.array([1, *tokens[:count]]), zeros)
+    return np.flatnonzero(np.isfinite(np.array(logits)[0])).tolist()
+
+
+def test_reasoning_is_free_until_its_end_marker(tokenizer: Any) -> None:
+    reasoning, everything = Reasoning.of(tokenizer), len(tokenizer.vocab)
+
+    def begun() -> SchemaMask:
+        return SchemaMask(grammar_tokenizer(tokenizer), compile_schema(PERSON), reasoning, begun=True)
+
+    assert len(allowed_after(begun(), tokenizer)) == everything
+    assert len(allowed_after(begun(), tokenizer, 5)) == everything
+    assert allowed_after(begun(), tokenizer, 5, *reasoning.end) == [reasoning.gap[0]]
+    after = allowed_after(begun(), tokenizer, 5, *reasoning.end, *reasoning.gap)
+    assert after
+    assert all('{"name": "'.startswith(tokenizer.decode([token])) for token in after)
 
 
 def test_an_answer_may_begin_with_reasoning_where_the_model_thinks(tokenizer: Any) -> None:
-    starts, ends = tuple(tokenizer.think_start_tokens), tuple(tokenizer.think_end_tokens)
-    mask = SchemaMask(grammar_tokenizer(tokenizer), compile_schema(PERSON), think_start=starts, think_end=ends)
-    zeros = mx.zeros((1, len(tokenizer.vocab)))
-    first = np.array(mask(mx.array([1]), zeros))[0]
-    assert np.isfinite(first[starts[0]])
-    assert not np.isfinite(first[5])
-    assert np.isfinite(np.array(mask(mx.array([1, starts[0]]), zeros))).all()
+    reasoning = Reasoning.of(tokenizer)
+    first = allowed_after(SchemaMask(grammar_tokenizer(tokenizer), compile_schema(PERSON), reasoning), tokenizer)
+    assert reasoning.start[0] in first
+    assert 5 not in first
+    mask = SchemaMask(grammar_tokenizer(tokenizer), compile_schema(PERSON), reasoning)
+    assert len(allowed_after(mask, tokenizer, *reasoning.start)) == len(tokenizer.vocab)
 
 
 def test_a_mask_shorter_than_the_vocabulary_forbids_the_rest() -> None:
