@@ -44,6 +44,7 @@ from adapters.errors import EngineStopped, EngineUnavailable, from_wire
 
 logger = logging.getLogger(__name__)
 
+_ATTEMPTS = 5
 # From the number that a request goes by to the request.
 MakeRequest = Callable[[int], Wire]
 
@@ -124,16 +125,16 @@ class EngineClient:
         assert isinstance(event, Snapshot)
         return event.view
 
-    async def status(self) -> EngineStatus:
-        event = await self._ask(lambda n: AskStatus(id=n))
+    async def status(self, start: bool = True) -> EngineStatus:
+        """What runs and what is in memory. Raises EngineUnavailable when there is no engine and `start` is off."""
+        event = await self._ask(lambda n: AskStatus(id=n), start)
         assert isinstance(event, StatusReply)
         return event.status
 
     async def status_if_running(self) -> EngineStatus | None:
         """The status, or None when there is no engine; starts none."""
         try:
-            await self._connect(start=False)
-            return await self.status()
+            return await self.status(start=False)
         except (EngineUnavailable, EngineStopped):
             return None
 
@@ -146,8 +147,7 @@ class EngineClient:
     async def stop(self) -> bool:
         """End the engine if there is one; True when there was."""
         try:
-            await self._connect(start=False)
-            await self._ask(lambda n: Stop(id=n))
+            await self._ask(lambda n: Stop(id=n), start=False)
         except (EngineUnavailable, EngineStopped):
             return False
         return True
@@ -182,10 +182,10 @@ class EngineClient:
             if job.view is None and self._writer is not None:
                 self._write(Detach(id=next(self._ids), job=job.id))
 
-    async def _ask(self, request: MakeRequest) -> Event:
+    async def _ask(self, request: MakeRequest, start: bool = True) -> Event:
         """The answer to a request that may be sent twice."""
         for _ in range(2):
-            number, events = await self._begin(request)
+            number, events = await self._begin(request, start)
             try:
                 event = await events.get()
             finally:
@@ -196,8 +196,8 @@ class EngineClient:
                 return event
         raise EngineStopped("the engine stopped before it answered; ask again: it starts anew")
 
-    async def _begin(self, request: MakeRequest) -> tuple[int, asyncio.Queue[Event | None]]:
-        await self._connect(start=True)
+    async def _begin(self, request: MakeRequest, start: bool = True) -> tuple[int, asyncio.Queue[Event | None]]:
+        await self._connect(start)
         number = next(self._ids)
         events = self._waiting[number] = asyncio.Queue()
         self._write(request(number))
@@ -211,19 +211,24 @@ class EngineClient:
         async with self._connecting:
             if self._writer is not None:
                 return
-            reader, writer = await self._open(start)
-            try:
-                hello = read_event.validate_json(await reader.readline())
-            except (ValidationError, ConnectionError) as error:
-                writer.close()
-                raise EngineUnavailable("the engine ended as it was reached; ask again") from error
-            if not isinstance(hello, Hello) or hello.protocol != PROTOCOL:
-                writer.close()
-                raise EngineUnavailable(
-                    f"the engine speaks another protocol ({hello}); end it with `mcp-server-mlx stop`"
-                )
-            self.engine, self._writer = hello, writer
-            self._listening = asyncio.create_task(self._listen(reader))
+            for attempt in range(_ATTEMPTS):
+                reader, writer = await self._open(start)
+                try:
+                    hello = read_event.validate_json(await reader.readline())
+                except (ValidationError, ConnectionError):
+                    # A process that is just ending may still be connected to.
+                    writer.close()
+                    await asyncio.sleep(0.05 * attempt)
+                    continue
+                if not isinstance(hello, Hello) or hello.protocol != PROTOCOL:
+                    writer.close()
+                    raise EngineUnavailable(
+                        f"the engine speaks another protocol ({hello}); end it with `mcp-server-mlx stop`"
+                    )
+                self.engine, self._writer = hello, writer
+                self._listening = asyncio.create_task(self._listen(reader))
+                return
+            raise EngineUnavailable("the engine ended each time as it was reached; its log says why")
 
     async def _open(self, start: bool) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._path is not None:

@@ -99,7 +99,7 @@ async def test_a_call_that_names_a_hub_model_fetches_and_uses_it(
         async with own_home.client() as client:
             seen: list[str] = []
 
-            async def on_progress(_done: float, _total: float | None, message: str | None) -> None:
+            async def on_progress(progress: float, total: float | None, message: str | None) -> None:
                 seen.append(message or "")
 
             result = await client.call_tool(
