@@ -2,11 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 
 from adapters.errors import JobNotFound
-from mcp_server.host.connection import CURRENT, Connection
+from mcp_server.host.connection import CURRENT
 from mcp_server.tools.answers import answer_of
 from mcp_server.tools.following import following
 from mcp_server.tools.library import whole_library
@@ -27,11 +26,11 @@ def add_resources(server: "MCPServer[Any]") -> None:
         return library.model_dump_json(exclude_none=True, indent=1)
 
     @server.resource("job://{id}", title="A job", mime_type="application/json")
-    async def job(id: str, ctx: Context[Connection, Any]) -> str:  # noqa: A002
+    async def job(id: str) -> str:  # noqa: A002
         """A job's state and result, or what there is so far."""
-        connection: Connection = ctx.request_context.lifespan_context
+        connection = CURRENT.get()
         try:
-            async with following(ctx, connection.engine.attach(id), id) as followed:
+            async with following(connection.engine.attach(id), id) as followed:
                 await followed.known(_KNOWN_SECONDS)
                 return answer_of(followed.view(), connection.settings).model_dump_json(
                     by_alias=True, exclude_none=True, indent=1

@@ -93,6 +93,7 @@ class Host:
             return None
         try:
             connection = connection_of(greeting, self._engine)
+            make_server(connection.settings)  # before the answer: a tool that does not exist is a wrong option
             answer: dict[str, Any] = {"ok": True, "version": __version__}
         except (ServerError, ValueError, KeyError, TypeError) as error:
             connection, answer = None, {"error": str(error)}

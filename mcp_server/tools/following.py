@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from mcp.server.mcpserver import Context
@@ -13,6 +13,8 @@ from adapters.engine.jobs import new_job_id
 from adapters.engine.protocol import JobView, Progress, Work
 from adapters.errors import EngineUnavailable
 from mcp_server.host.connection import Connection
+
+Report = Callable[[float, float | None, str | None], Awaitable[None]]
 
 # What is left of the deadline when the answer is begun, in seconds: to hand the job over and to write the answer.
 RESERVE = 0.5
@@ -73,9 +75,9 @@ class Following:
 
 @contextlib.asynccontextmanager
 async def following(
-    ctx: Context[Connection, object], events: AsyncGenerator[Job, None], job_id: str
+    events: AsyncGenerator[Job, None], job_id: str, report: Report | None = None
 ) -> AsyncIterator[Following]:
-    """Read a job's events while the block runs, and report its progress to a client that asked for it.
+    """Read a job's events while the block runs, and report its progress.
 
     Leaving the block leaves the job: unless it was handed over or has ended, the engine then cancels it.
     """
@@ -92,14 +94,14 @@ async def following(
                     known.set()
 
     reading = asyncio.create_task(read())
-    reporting = asyncio.create_task(_report(ctx, job, changed))
+    tasks = [reading, *([asyncio.create_task(_report(report, job, changed))] if report else [])]
     followed = Following(job, reading, known)
     try:
         yield followed
     finally:
-        for task in (reading, reporting):
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(reading, reporting, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def run(ctx: Context[Connection, object], work: Work) -> JobView:
@@ -110,7 +112,7 @@ async def run(ctx: Context[Connection, object], work: Work) -> JobView:
     """
     connection: Connection = ctx.request_context.lifespan_context
     job_id = new_job_id(work.kind)
-    async with following(ctx, connection.engine.submit(work, job_id), job_id) as followed:
+    async with following(connection.engine.submit(work, job_id), job_id, ctx.report_progress) as followed:
         if not await followed.ended(connection.settings.reply_within - RESERVE):
             await _hand_over(connection, followed)
         return followed.view(work)
@@ -130,8 +132,8 @@ async def _hand_over(connection: Connection, followed: Following) -> None:
         await asyncio.wait_for(connection.engine.hand_over(followed.job.id), _HAND_OVER_SECONDS)
 
 
-async def _report(ctx: Context[Connection, object], job: Job, changed: asyncio.Event) -> None:
-    """Tell the client what the job is at: a few times a second, upwards only."""
+async def _report(report: Report, job: Job, changed: asyncio.Event) -> None:
+    """Tell the client, if it asked, what the job is at: a few times a second, upwards only."""
     shown = 0.0
     while True:
         await changed.wait()
@@ -139,7 +141,7 @@ async def _report(ctx: Context[Connection, object], job: Job, changed: asyncio.E
         percent = _percent(job.progress)
         if percent > shown:
             shown = percent
-            await ctx.report_progress(percent, 100, str(job.progress))
+            await report(percent, 100, str(job.progress))
             await asyncio.sleep(_SECONDS_BETWEEN_REPORTS)
 
 

@@ -25,7 +25,7 @@ async def check_job(
 ) -> Annotated[CallToolResult, JobAnswer]:
     connection: Connection = ctx.request_context.lifespan_context
     deadline = time.monotonic() + connection.settings.reply_within - RESERVE
-    async with following(ctx, connection.engine.attach(job), job) as followed:
+    async with following(connection.engine.attach(job), job, ctx.report_progress) as followed:
         await followed.known(deadline - time.monotonic())
         await followed.ended(min(wait_seconds, deadline - time.monotonic()))
         view = followed.view()
