@@ -9,8 +9,6 @@ the main one carries the client's lines to the host and owns the requests that a
 host's lines back, and is the one that reconnects.
 """
 
-import contextlib
-import json
 import os
 import socket
 import sys
@@ -94,7 +92,20 @@ def hello(options: dict[str, object]) -> bytes:
         folder = os.getcwd()
     except FileNotFoundError:
         folder = "/"
-    return json.dumps({"version": __version__, "cwd": folder, "pid": os.getpid(), "options": options}).encode() + b"\n"
+    told = {"version": __version__, "cwd": folder, "options": options}
+    return _as_json(told).encode() + b"\n"
+
+
+def _as_json(value: object) -> str:
+    """JSON of strings, switches, lists and objects. The `json` module costs a third of a start: it waits until needed."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_as_json(key)}:{_as_json(entry)}" for key, entry in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_as_json, value)) + "]"
+    if value is True:
+        return "true"
+    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c >= " " else f"\\u{ord(c):04x}" for c in escaped) + '"'
 
 
 class Shim:
@@ -104,6 +115,7 @@ class Shim:
         self._host, self._incoming = self._greet()
         self._opening: list[bytes] = []  # the lines of the initialize handshake, to repeat to a new host
         self._under_way: dict[str, tuple[str, bytes]] = {}  # request id as JSON -> its method and line
+        self._undelivered: list[bytes] = []  # lines that no host has read
         self._reconnected: list[float] = []
         self._client_gone = False
 
@@ -131,9 +143,8 @@ class Shim:
             except OSError:
                 answer = None
             if answer:
-                reply = json.loads(answer)
-                if "error" in reply:
-                    raise Refused(reply["error"])
+                if not answer.startswith(b'{"ok"'):
+                    raise Refused(_parsed(answer).get("error", "the host gave no reason"))
                 return connection, incoming
             connection.close()
         raise ConnectionError("it ended three times as it was reached")
@@ -152,12 +163,17 @@ class Shim:
                 raise ConnectionError("it ended during the handshake")
             for line in self._opening[1:]:
                 self._host.sendall(line)
+        undelivered, self._undelivered = self._undelivered, []
         for number, (method, line) in list(self._under_way.items()):
+            if line in undelivered:
+                continue
             if method == "tools/call":
                 del self._under_way[number]
                 _write(_lost_call(number, line))
             elif not (method == "initialize" and self._opening):
                 self._host.sendall(line)
+        for line in undelivered:
+            self._host.sendall(line)
         _say("the host had ended; a new one took over")
 
     # --- the client's lines
@@ -175,10 +191,13 @@ class Shim:
                 )
                 continue
             with self._lock:
-                self._note_request(line)
-                # the thread that reads has seen the same end, and settles what is under way
-                with contextlib.suppress(OSError):
+                try:
                     self._host.sendall(line)
+                except OSError:
+                    # The host has ended. The thread that reads sees it too, and brings the line to the next one.
+                    self._undelivered.append(line)
+                # Noted while the host is at work, and before its answer can be: that takes the lock too.
+                self._note_request(line)
         self._client_gone = True
         with self._lock:
             try:
@@ -194,7 +213,7 @@ class Shim:
         if not isinstance(method, str):
             return
         if "id" in message:
-            self._under_way[json.dumps(message["id"])] = (method, line)
+            self._under_way[_number(message["id"])] = (method, line)
             if method == "initialize":
                 self._opening = [line]
         elif method == "notifications/initialized" and self._opening:
@@ -202,12 +221,16 @@ class Shim:
 
     # --- the host's lines
 
+    def _note_answer(self, line: bytes) -> None:
+        with self._lock:
+            message = _parsed(line)
+            if "id" in message and "method" not in message:
+                self._under_way.pop(_number(message["id"]), None)
+
     def _carry_back(self) -> int:
         while True:
             while (line := self._incoming.next()) is not None:
-                message = _parsed(line)
-                if "id" in message and "method" not in message:
-                    self._under_way.pop(json.dumps(message["id"]), None)
+                self._note_answer(line)
                 if not _write(line):
                     return 0
             if self._client_gone:
@@ -268,7 +291,16 @@ def start_host():
     return ended
 
 
+def _number(request_id: object) -> str:
+    """A request's id as JSON."""
+    import json
+
+    return json.dumps(request_id)
+
+
 def _parsed(line: bytes) -> dict:
+    import json
+
     try:
         message = json.loads(line)
     except ValueError:
@@ -283,6 +315,8 @@ def _lost_call(number: str, line: bytes) -> bytes:
         f"The server's host process ended while {arguments.get('name', 'the tool')} was running, and a new one took over. "
         "Work that was handed over as a job goes on: list-library with kind 'jobs' shows it. Otherwise call the tool again."
     )
+    import json
+
     result = {"content": [{"type": "text", "text": text}], "isError": True}
     if "io.modelcontextprotocol/protocolVersion" in arguments.get("_meta", {}):
         result["resultType"] = "complete"
@@ -290,13 +324,7 @@ def _lost_call(number: str, line: bytes) -> bytes:
 
 
 def _error(number: str, code: int, message: str) -> bytes:
-    return (
-        b'{"jsonrpc":"2.0","id":'
-        + number.encode()
-        + b',"error":'
-        + json.dumps({"code": code, "message": message}).encode()
-        + b"}\n"
-    )
+    return f'{{"jsonrpc":"2.0","id":{number},"error":{{"code":{code},"message":{_as_json(message)}}}}}\n'.encode()
 
 
 _writing = threading.Lock()

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +23,7 @@ from adapters.sockets import socket_folder
 Era = Literal["legacy", "auto"]
 ERAS: tuple[Era, ...] = ("legacy", "auto")
 PATIENCE = 60.0
+MODULE = (sys.executable, "-m", "mcp_server")
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,10 @@ class Home:
             finally:
                 await engine.close()
 
-    def spawn(self, *options: str) -> subprocess.Popen[bytes]:
+    def spawn(self, *options: str, command: Sequence[str] = MODULE) -> subprocess.Popen[bytes]:
         """The command with its pipes, for tests that speak the wire themselves."""
         return subprocess.Popen(
-            [sys.executable, "-m", "mcp_server", *options],
+            [*command, *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -110,9 +111,16 @@ class Home:
     def stop(self) -> None:
         """End everything of this home, at once."""
         for process in [*self.hosts(), *self.engines()]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.send_signal(signal.SIGKILL)
-                process.wait(10)
+            kill(process)
+
+
+def kill(process: psutil.Process) -> None:
+    """Kill a process, and wait until it runs no more: whose child it is reaps it when it likes."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.send_signal(signal.SIGKILL)
+        deadline = time.monotonic() + PATIENCE
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < deadline, f"{process} does not die"
 
 
 def answer(result: CallToolResult) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from rich.table import Table
 
 from adapters import __version__
 from adapters.engine import EngineClient
-from adapters.engine.launch import engine_socket
 from adapters.engine.protocol import EngineStatus
 from adapters.models.names import STARTERS
 from adapters.places import log_file, state_folder
@@ -77,31 +76,32 @@ async def _engine_status() -> EngineStatus | None:
 
 
 def stop_all(console: Console) -> None:
-    """End host and engine, and say which were running."""
-    ended = []
+    """End host and engine, and say which were running. Returns when they have ended."""
+    ended: dict[str, int] = {}
     if host := host_process():
         os.kill(host, signal.SIGTERM)
-        ended.append("host")
-    if asyncio.run(_stop_engine()):
-        ended.append("engine")
+        ended["host"] = host
+    if engine := asyncio.run(_stop_engine()):
+        ended["engine"] = engine
     deadline = time.monotonic() + _ENDING_SECONDS
-    while time.monotonic() < deadline and any(
-        _answers(path) for path in (socket_path("host", __version__), engine_socket())
-    ):
+    while time.monotonic() < deadline and any(_runs(process) for process in ended.values()):
         time.sleep(0.02)
     console.print(f"ended {' and '.join(ended)}" if ended else "nothing was running")
 
 
-def _answers(path: str) -> bool:
-    connection = connect(path)
-    if connection:
-        connection.close()
-    return connection is not None
+def _runs(process: int) -> bool:
+    import psutil
+
+    try:
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
-async def _stop_engine() -> bool:
+async def _stop_engine() -> int | None:
+    """End the engine; gives the process that it was."""
     engine = EngineClient()
     try:
-        return await engine.stop()
+        return engine.engine.pid if await engine.stop() and engine.engine else None
     finally:
         await engine.close()

@@ -321,6 +321,7 @@ async def test_a_killed_engine_costs_one_call(own_home: Home) -> None:
 async def test_a_cancelled_call_takes_its_job_along(shared_home: Home) -> None:
     async with shared_home.client() as client, shared_home.engine() as engine:
         before = {view.job for view in (await engine.status()).jobs}
+        job = ""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(client.call_tool, "generate", LONG)
             job = await _new_job(engine, before)
