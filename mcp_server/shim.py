@@ -4,7 +4,7 @@ The host is started when there is none. The first line to it says what only this
 directory, options; the host answers with one line. From there on every line is MCP and passes unchanged.
 
 When the host dies, the client keeps its session: the shim reaches a new host, repeats the opening handshake, asks again
-what is safe to ask twice, and answers a tool call that was under way with an error that says what to do. Two threads:
+what is safe to ask twice, and answers any other call that was under way with an error that says what to do. Two threads:
 the main one carries the client's lines to the host and owns the requests that are under way; the other carries the
 host's lines back, and is the one that reconnects.
 """
@@ -26,6 +26,8 @@ _PATIENCE_SECONDS = 30.0
 # So many new hosts in so many seconds, and it is the host that is broken.
 _RECONNECTS, _WITHIN_SECONDS = 5, 60.0
 _LAST_WORDS_SECONDS = 5.0
+# A call that was lost so soon is made again; after that its client's patience would not last.
+_YOUNG_SECONDS = 5.0
 
 
 def main(arguments: list[str]) -> int:
@@ -114,7 +116,8 @@ class Shim:
         self._lock = threading.Lock()  # held to send to the host, and throughout a reconnection
         self._host, self._incoming = self._greet()
         self._opening: list[bytes] = []  # the lines of the initialize handshake, to repeat to a new host
-        self._under_way: dict[str, tuple[str, bytes]] = {}  # request id as JSON -> its method and line
+        self._under_way: dict[str, Request] = {}  # by the request's id, as JSON
+        self._read_only: set[str] = set()  # the tools that change nothing, as the host lists them
         self._undelivered: list[bytes] = []  # lines that no host has read
         self._reconnected: list[float] = []
         self._client_gone = False
@@ -164,17 +167,25 @@ class Shim:
             for line in self._opening[1:]:
                 self._host.sendall(line)
         undelivered, self._undelivered = self._undelivered, []
-        for number, (method, line) in list(self._under_way.items()):
-            if line in undelivered:
+        for number, request in list(self._under_way.items()):
+            if request.line in undelivered or (request.method == "initialize" and self._opening):
                 continue
-            if method == "tools/call":
+            if self._may_repeat(request):
+                request.repeated = True
+                self._host.sendall(request.line)
+            else:
                 del self._under_way[number]
-                _write(_lost_call(number, line))
-            elif not (method == "initialize" and self._opening):
-                self._host.sendall(line)
+                _write(_lost_call(number, request.line))
         for line in undelivered:
             self._host.sendall(line)
         _say("the host had ended; a new one took over")
+
+    def _may_repeat(self, request: "Request") -> bool:
+        """True for what changes nothing. A call is repeated once, and only while its client is still patient."""
+        if request.method != "tools/call":
+            return True
+        young = time.monotonic() - request.sent < _YOUNG_SECONDS
+        return young and not request.repeated and _tool_name(request.line) in self._read_only
 
     # --- the client's lines
 
@@ -213,7 +224,7 @@ class Shim:
         if not isinstance(method, str):
             return
         if "id" in message:
-            self._under_way[_number(message["id"])] = (method, line)
+            self._under_way[_number(message["id"])] = Request(method, line)
             if method == "initialize":
                 self._opening = [line]
         elif method == "notifications/initialized" and self._opening:
@@ -225,7 +236,14 @@ class Shim:
         with self._lock:
             message = _parsed(line)
             if "id" in message and "method" not in message:
-                self._under_way.pop(_number(message["id"]), None)
+                request = self._under_way.pop(_number(message["id"]), None)
+                if request and request.method == "tools/list":
+                    self._note_tools(message.get("result", {}).get("tools", []))
+
+    def _note_tools(self, tools: list[dict]) -> None:
+        for tool in tools:
+            if tool.get("annotations", {}).get("readOnlyHint"):
+                self._read_only.add(tool["name"])
 
     def _carry_back(self) -> int:
         while True:
@@ -243,6 +261,13 @@ class Shim:
                     f"the host ended and could not be reached again: {error}; its log is in the folder that `mcp-server-mlx status` names"
                 )
                 return 1
+
+
+class Request:
+    """A request of the client's that has no answer yet."""
+
+    def __init__(self, method: str, line: bytes) -> None:
+        self.method, self.line, self.sent, self.repeated = method, line, time.monotonic(), False
 
 
 class Lines:
@@ -308,11 +333,16 @@ def _parsed(line: bytes) -> dict:
     return message if isinstance(message, dict) else {}
 
 
+def _tool_name(line: bytes) -> str:
+    """The tool that a call names."""
+    return str(_parsed(line).get("params", {}).get("name", "the tool"))
+
+
 def _lost_call(number: str, line: bytes) -> bytes:
     """The answer to a tool call that died with its host: an error that the calling model reads, not a protocol error."""
     arguments = _parsed(line).get("params", {})
     text = (
-        f"The server's host process ended while {arguments.get('name', 'the tool')} was running, and a new one took over. "
+        f"The server's host process ended while {_tool_name(line)} was running, and a new one took over. "
         "Work that was handed over as a job goes on: list-library with kind 'jobs' shows it. Otherwise call the tool again."
     )
     import json

@@ -110,17 +110,17 @@ class Home:
 
     def stop(self) -> None:
         """End everything of this home, at once."""
-        for process in [*self.hosts(), *self.engines()]:
-            kill(process)
+        kill(*self.hosts(), *self.engines())
 
 
-def kill(process: psutil.Process) -> None:
-    """Kill a process, and wait until it runs no more: whose child it is reaps it when it likes."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process.send_signal(signal.SIGKILL)
-        deadline = time.monotonic() + PATIENCE
-        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-            assert time.monotonic() < deadline, f"{process} does not die"
+def kill(*processes: psutil.Process) -> None:
+    """Kill processes, and wait until they run no more: whose children they are reaps them when it likes."""
+    deadline = time.monotonic() + PATIENCE
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGKILL)
+            while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                assert time.monotonic() < deadline, f"{process} does not die"
 
 
 def answer(result: CallToolResult) -> dict[str, Any]:
