@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     )
     prompt_cache_gb: float = Field(default=1.0, ge=0, description="memory for prompts already read")
     rows: int = Field(default=16, ge=1, le=256, description="answers written at once by one model")
-    waiting_jobs: int = Field(default=256, ge=1, description="jobs that may wait at once")
+    waiting_jobs: int = Field(default=256, ge=1, description="jobs that may run or wait at once")
     unload_after: float = Field(default=900, ge=1, description="seconds after which an idle model leaves memory")
     engine_idle: float = Field(default=1800, ge=1, description="seconds after which an idle engine ends")
     host_idle: float = Field(default=600, ge=1, description="seconds after which a host without clients ends")

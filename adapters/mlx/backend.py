@@ -61,13 +61,22 @@ class Backend:
         """The model of that folder, loaded if need be, kept in memory for the life of the block."""
         residency = await self._start(on_progress)
         async with self._loading.setdefault(folder, asyncio.Lock()):
-            loaded = await self._on_thread(lambda: residency.find(folder))
+            loaded = await self._find(residency, folder)
             if loaded is None:
                 loaded = await self._load(residency, name, folder, on_progress)
         try:
             yield loaded
         finally:
             self._thread.call(lambda: residency.release(loaded))
+
+    async def _find(self, residency: "Residency", folder: Path) -> "Loaded | None":
+        """The model with a lease on it, if it is in memory. A lease that comes too late for its asker is given back."""
+        finding = self._thread.call(lambda: residency.find(folder))
+        try:
+            return await asyncio.shield(asyncio.wrap_future(finding))
+        except asyncio.CancelledError:
+            self._thread.call(lambda: (found := finding.result()) and residency.release(found))
+            raise
 
     async def _start(self, on_progress: OnProgress) -> "Residency":
         """Import MLX, once."""
@@ -94,7 +103,7 @@ class Backend:
             progress = Progress(phase="loading", done=done, total=total, unit="bytes")
             self._loop.call_soon_threadsafe(on_progress, progress)
 
-        loading = self._thread.drive(residency.load(name, card, tokenizer, on_bytes))
+        loading = self._thread.drive(residency.load(name, card, tokenizer, on_bytes), on_lost=residency.release)
         return await asyncio.wrap_future(loading)
 
     async def unload(self, name: str | None) -> list[str]:

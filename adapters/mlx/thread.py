@@ -10,6 +10,7 @@ import queue
 import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -30,7 +31,7 @@ class MlxThread:
     def __init__(self) -> None:
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._runners: list[Runner] = []
-        self._driven: list[tuple[Generator[Any, None, Any], Future[Any]]] = []
+        self._driven: list[_Driven] = []
         self._at_end: list[Callable[[], None]] = []
         self._thread = threading.Thread(target=self._run, name="mlx", daemon=True)
         self._thread.start()
@@ -50,14 +51,15 @@ class MlxThread:
         self._inbox.put(run)
         return future
 
-    def drive(self, work: Generator[Any, None, T]) -> Future[T]:
+    def drive(self, work: Generator[Any, None, T], on_lost: Callable[[T], None] | None = None) -> Future[T]:
         """Run a generator on the thread, a step at a time among other work; what it returns is the future's result.
 
-        Cancelling the future closes the generator before its next step.
+        Cancelling the future closes the generator before its next step. A result that comes all the same, since the
+        last step was under way, is given to `on_lost`.
         """
-        future: Future[T] = Future()
-        self._inbox.put(lambda: self._driven.append((work, future)))
-        return future
+        driven = _Driven(work, Future(), on_lost)
+        self._inbox.put(lambda: self._driven.append(driven))
+        return driven.future
 
     def add(self, runner: Runner) -> None:
         """Step this runner whenever it is busy. Used on the MLX thread."""
@@ -103,28 +105,16 @@ class MlxThread:
             item()
 
     def _step_driven(self) -> None:
-        for entry in list(self._driven):
-            work, future = entry
-            try:
-                if future.cancelled():
-                    work.close()
-                else:
-                    next(work)
-                    continue
-            except StopIteration as end:
-                _settle(future, end.value, None)
-            except BaseException as error:
-                _settle(future, None, error)
-            self._driven.remove(entry)
+        self._driven = [driven for driven in self._driven if not driven.step()]
 
     def _end(self) -> None:
         """Leave no array and no stream behind: a stream left at interpreter exit aborts the process."""
         import gc
         import sys
 
-        for work, future in self._driven:
-            work.close()
-            future.cancel()
+        for driven in self._driven:
+            driven.work.close()
+            driven.future.cancel()
         self._driven.clear()
         for function in self._at_end:
             function()
@@ -139,10 +129,29 @@ class MlxThread:
             mx.clear_streams()
 
 
-def _settle(future: Future[Any], result: Any, error: BaseException | None) -> None:
-    """Set the outcome unless it was cancelled meanwhile."""
-    if future.set_running_or_notify_cancel():
-        if error is not None:
-            future.set_exception(error)
+@dataclass
+class _Driven:
+    """A generator on its way to a result."""
+
+    work: Generator[Any, None, Any]
+    future: Future[Any]
+    on_lost: Callable[[Any], None] | None
+
+    def step(self) -> bool:
+        """Go one step; True when that was the last."""
+        if self.future.cancelled():
+            self.work.close()
+            return True
+        try:
+            next(self.work)
+        except StopIteration as end:
+            if self.future.set_running_or_notify_cancel():
+                self.future.set_result(end.value)
+            elif self.on_lost is not None:
+                self.on_lost(end.value)
+        except BaseException as error:
+            if self.future.set_running_or_notify_cancel():
+                self.future.set_exception(error)
         else:
-            future.set_result(result)
+            return False
+        return True

@@ -25,9 +25,9 @@ class AnswerUsage(BaseModel):
 class AnswerTiming(BaseModel):
     queued_s: float = Field(description="Seconds spent waiting for a place in the batch")
     load_s: float = Field(description="Seconds spent waiting for the model to be in memory")
-    first_token_s: float | None = Field(description="Seconds from the call to the first token")
+    first_token_s: float | None = Field(default=None, description="Seconds from the call to the first token")
     total_s: float = Field(description="Seconds from the call to the end")
-    tokens_per_second: float | None = Field(description="Speed of writing, after the first token")
+    tokens_per_second: float | None = Field(default=None, description="Speed of writing, after the first token")
 
 
 class Answer(BaseModel):

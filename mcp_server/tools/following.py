@@ -104,8 +104,10 @@ async def following(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def run(ctx: Context[Connection, object], work: Work) -> JobView:
+async def run(ctx: Context[Connection, object], work: Work, began: float) -> JobView:
     """Run the work as a job and give it as it is when it ends or when the deadline comes, whichever is first.
+
+    `began` is when the call came, on the monotonic clock: the deadline counts from there.
 
     A job that is not done then is handed over: it goes on, and its id is the client's to ask by. A call that is
     cancelled, or whose client goes away, takes its job along.
@@ -113,7 +115,8 @@ async def run(ctx: Context[Connection, object], work: Work) -> JobView:
     connection: Connection = ctx.request_context.lifespan_context
     job_id = new_job_id(work.kind)
     async with following(connection.engine.submit(work, job_id), job_id, ctx.report_progress) as followed:
-        if not await followed.ended(connection.settings.reply_within - RESERVE):
+        deadline = began + connection.settings.reply_within - RESERVE
+        if not await followed.ended(deadline - time.monotonic()):
             await _hand_over(connection, followed)
         return followed.view(work)
 

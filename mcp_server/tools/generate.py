@@ -1,6 +1,7 @@
 """The tool `generate`: text in, text out, on a local model."""
 
 import asyncio
+import time
 from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import Context
@@ -109,6 +110,7 @@ async def generate(
         bool, Field(description="Let a reasoning model think before it answers; its thoughts come in `reasoning`.")
     ] = False,
 ) -> Annotated[CallToolResult, JobAnswer]:
+    began = time.monotonic()
     connection: Connection = ctx.request_context.lifespan_context
     conversations = _conversations(prompt, messages, prompts, system)
     if files:
@@ -131,7 +133,7 @@ async def generate(
         ),
         offline=connection.settings.offline,
     )
-    view = await run(ctx, work)
+    view = await run(ctx, work, began)
     if view.state == "failed":
         raise from_wire(view.error or {})
     answer = answer_of(view, connection.settings, several=prompts is not None)

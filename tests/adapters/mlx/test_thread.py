@@ -71,6 +71,22 @@ def test_cancelled_work_is_closed(thread: MlxThread) -> None:
     assert closed.wait(10)
 
 
+def test_a_result_that_comes_too_late_is_handed_to_who_takes_lost_ones(thread: MlxThread) -> None:
+    last, go_on, lost = threading.Event(), threading.Event(), threading.Event()
+
+    def ending() -> Generator[None, None, str]:
+        yield
+        last.set()
+        go_on.wait(10)
+        return "late"
+
+    future = thread.drive(ending(), on_lost=lambda result: lost.set() if result == "late" else None)
+    assert last.wait(10)
+    assert future.cancel()
+    go_on.set()
+    assert lost.wait(10)
+
+
 def test_two_runners_take_turns(thread: MlxThread) -> None:
     turns: list[str] = []
 

@@ -142,6 +142,11 @@ async def test_an_answer_that_was_cut_says_so(modern: Client) -> None:
     assert "CUT" in text(result)
 
 
+async def test_an_answer_of_one_token_is_an_answer(client: Client) -> None:
+    told = await ask(client, prompt="Count from 1 to 9.", max_tokens=1)
+    assert (told["usage"]["completion_tokens"], told["finish_reason"]) == (1, "length")
+
+
 async def test_one_seed_gives_one_answer(modern: Client) -> None:
     options = {"prompt": "Tell me a story.", "temperature": 1.0, "top_p": 0.95, "repetition_penalty": 1.05}
     first, second = await ask(modern, **options, seed=3), await ask(modern, **options, seed=3)
