@@ -97,27 +97,33 @@ class EngineClient:
 
     # --- requests
 
-    async def submit(self, work: Work, job_id: str | None = None) -> AsyncGenerator[Job, None]:
+    async def submit(self, work: Work, job_id: str | None = None, every: float = 0.03) -> AsyncGenerator[Job, None]:
         """Start a job and follow it: gives the job at once, then after each event, the last time when it has ended.
+
+        Events come `every` so many seconds at the most often, and at once at the end.
 
         Closing the iterator early leaves the job; unless it was handed over, the engine then cancels it.
         Raises EngineUnavailable, EngineStopped when the engine dies, and what the engine refuses.
         """
         job = Job(job_id or new_job_id(work.kind))
-        async with contextlib.aclosing(self._follow(job, lambda n: Submit(id=n, job=job.id, work=work))) as following:
+        async with contextlib.aclosing(
+            self._follow(job, lambda n: Submit(id=n, job=job.id, work=work, every=every))
+        ) as following:
             async for followed in following:
                 yield followed
 
-    async def attach(self, job_id: str) -> AsyncGenerator[Job, None]:
+    async def attach(self, job_id: str, every: float = 0.03) -> AsyncGenerator[Job, None]:
         """Follow a job that was started before, from its state now to its end. Raises JobNotFound."""
         job = Job(job_id)
-        async with contextlib.aclosing(self._follow(job, lambda n: Attach(id=n, job=job_id))) as following:
+        async with contextlib.aclosing(self._follow(job, lambda n: Attach(id=n, job=job_id, every=every))) as following:
             async for followed in following:
                 yield followed
 
-    async def hand_over(self, job_id: str) -> None:
-        """Somebody was told this id: the job goes on although nobody follows it."""
-        await self._ask(lambda n: HandOver(id=n, job=job_id))
+    async def hand_over(self, job_id: str) -> JobView:
+        """Somebody is told this id: the job goes on although nobody follows it. Gives it as it is now."""
+        event = await self._ask(lambda n: HandOver(id=n, job=job_id))
+        assert isinstance(event, Snapshot)
+        return event.view
 
     async def cancel(self, job_id: str) -> JobView:
         """Cancel a job; gives it as it is once it has ended. Raises JobNotFound."""

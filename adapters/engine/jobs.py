@@ -35,8 +35,6 @@ logger = logging.getLogger(__name__)
 _PREFIXES: dict[JobKind, str] = {"generate": "gen", "download": "pull"}
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _JOB_ID = re.compile(r"[a-z]{2,8}-[0-9a-z]{8,32}")
-# Progress and text are sent on together, this many seconds apart at the most often.
-_TELL_EVERY = 0.03
 
 
 def new_job_id(kind: JobKind) -> str:
@@ -68,7 +66,7 @@ class RunningJob:
     error: dict[str, str] | None = None
     task: asyncio.Task[None] | None = None
     handed_over: bool = False
-    followers: dict[tuple[Follower, int], None] = field(default_factory=dict)
+    followers: dict[tuple[Follower, int], float] = field(default_factory=dict)  # to how often each wants to hear
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     _unsaid: dict[int, tuple[list[str], list[str]]] = field(default_factory=dict)
     _telling: asyncio.TimerHandle | None = None
@@ -112,9 +110,10 @@ class RunningJob:
 
     # --- who follows it
 
-    def follow(self, follower: Follower, request: int) -> None:
+    def follow(self, follower: Follower, request: int, every: float = 0.03) -> None:
+        """Tell this follower from now on, as often as the most curious of all wants it."""
         self._say()
-        self.followers[follower, request] = None
+        self.followers[follower, request] = every
 
     def leave(self, follower: Follower, request: int | None = None) -> None:
         """A follower is gone (from one request, or altogether); a job that nobody waits for is cancelled."""
@@ -147,8 +146,10 @@ class RunningJob:
     # --- telling
 
     def _tell_soon(self) -> None:
-        if self._telling is None:
-            self._telling = asyncio.get_running_loop().call_later(_TELL_EVERY, self._say)
+        """Have what happened told, together with all that happens until then."""
+        if self._telling is None and self.followers:
+            every = min(self.followers.values())
+            self._telling = asyncio.get_running_loop().call_later(every, self._say)
 
     def _say(self) -> None:
         if self._telling is not None:
@@ -199,9 +200,8 @@ class JobStore:
         draft = path.with_suffix(".part")
         try:
             with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+                # Not synced: it must outlive this process, which it does once written, not the machine's power.
                 file.write(view.model_dump_json())
-                file.flush()
-                os.fsync(file.fileno())
             draft.replace(path)
         except OSError as error:
             logger.error("job=<%s>, error=<%s> | the job could not be stored", view.job, error)

@@ -213,6 +213,10 @@ class EngineStatus(Wire):
 # --- requests
 
 
+# How often a follower hears of a job's progress and text, in seconds. The end is always told at once.
+Every = Annotated[float, Field(ge=0.01, le=10)]
+
+
 class Submit(Wire):
     """Start a job under an id that the client made. The connection is attached to it."""
 
@@ -220,6 +224,7 @@ class Submit(Wire):
     id: int
     job: str = Field(pattern=r"^[a-z]{2,8}-[0-9a-z]{8,32}$")
     work: Work
+    every: Every = 0.03
 
 
 class Attach(Wire):
@@ -228,6 +233,7 @@ class Attach(Wire):
     op: Literal["attach"] = "attach"
     id: int
     job: str
+    every: Every = 0.03
 
 
 class Detach(Wire):
@@ -239,7 +245,7 @@ class Detach(Wire):
 
 
 class HandOver(Wire):
-    """Somebody was told the job's id and may ask for it later: it goes on without followers."""
+    """Somebody is told the job's id and may ask for it later: it goes on without followers. Answered with the job."""
 
     op: Literal["hand-over"] = "hand-over"
     id: int

@@ -135,9 +135,10 @@ class Engine:
                 job.leave(connection)
             connection.send(Done(id=request.id))
         elif isinstance(request, HandOver):
-            if job := self._jobs.get(request.job):
+            job = self._jobs.get(request.job)
+            if job is not None:
                 job.handed_over = True
-            connection.send(Done(id=request.id))
+            connection.send(Snapshot(id=request.id, view=job.view() if job else self._store.load(request.job)))
         elif isinstance(request, Cancel):
             await self._cancel(connection, request)
         elif isinstance(request, AskStatus):
@@ -157,7 +158,7 @@ class Engine:
             raise InvalidRequest(f"there is a job {request.job} already; make a new id")
         job = RunningJob(request.job, request.work, self._finished)
         self._jobs[job.id] = job
-        job.follow(connection, request.id)
+        job.follow(connection, request.id, request.every)
         self._store.save(job.view())
         job.task = asyncio.create_task(carry_out(job, self._backend, self._settings), name=job.id)
 
@@ -178,7 +179,7 @@ class Engine:
         if job is None:
             connection.send(Snapshot(id=request.id, view=self._store.load(request.job)))
             return
-        job.follow(connection, request.id)
+        job.follow(connection, request.id, request.every)
         connection.send(Snapshot(id=request.id, view=job.view()))
 
     async def _cancel(self, connection: "_Connection", request: Cancel) -> None:

@@ -8,7 +8,8 @@ import contextlib
 import importlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,23 +52,35 @@ class Backend:
         # Templates, tokenizers and grammars are worked on here, so that decoding does not wait for them.
         self._preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
         self._residency: Residency | None = None
-        self._starting = asyncio.Lock()
+        self._starting: asyncio.Future[Residency] | None = None
         self._loading: dict[Path, asyncio.Lock] = {}
+        # Requests of each model on their way to its batch. Written by the event loop only, read by the MLX thread.
+        self._coming: Counter[Path] = Counter()
 
     # --- models
 
     @contextlib.asynccontextmanager
     async def lease(self, name: str, folder: Path, on_progress: OnProgress) -> AsyncIterator["Loaded"]:
         """The model of that folder, loaded if need be, kept in memory for the life of the block."""
-        residency = await self._start(on_progress)
-        async with self._loading.setdefault(folder, asyncio.Lock()):
-            loaded = await self._find(residency, folder)
-            if loaded is None:
-                loaded = await self._load(residency, name, folder, on_progress)
+        with self._on_its_way(folder):
+            residency = await self._start(on_progress)
+            async with self._loading.setdefault(folder, asyncio.Lock()):
+                loaded = await self._find(residency, folder)
+                if loaded is None:
+                    loaded = await self._load(residency, name, folder, on_progress)
         try:
             yield loaded
         finally:
             self._thread.call(lambda: residency.release(loaded))
+
+    @contextlib.contextmanager
+    def _on_its_way(self, folder: Path) -> Iterator[None]:
+        """Count a request as coming while the block runs."""
+        self._coming[folder] += 1
+        try:
+            yield
+        finally:
+            self._coming[folder] -= 1
 
     async def _find(self, residency: "Residency", folder: Path) -> "Loaded | None":
         """The model with a lease on it, if it is in memory. A lease that comes too late for its asker is given back."""
@@ -79,18 +92,20 @@ class Backend:
             raise
 
     async def _start(self, on_progress: OnProgress) -> "Residency":
-        """Import MLX, once."""
-        async with self._starting:
-            if self._residency is None:
-                on_progress(Progress(phase="starting MLX"))
-
-                def begin() -> "Residency":
-                    module = importlib.import_module("adapters.mlx.residency")
-                    importlib.import_module("adapters.mlx.prepare")
-                    return module.Residency(self._thread, self._settings, self._post)
-
-                self._residency = await self._on_thread(begin)
+        """Import MLX on its thread, once, whichever of its askers give up meanwhile."""
+        if self._residency is not None:
             return self._residency
+        on_progress(Progress(phase="starting MLX"))
+        if self._starting is None or (self._starting.done() and self._starting.exception()):
+            self._starting = asyncio.wrap_future(self._thread.call(self._begin))
+        residency = self._residency = await asyncio.shield(self._starting)
+        return residency
+
+    def _begin(self) -> "Residency":
+        """On the MLX thread."""
+        module = importlib.import_module("adapters.mlx.residency")
+        importlib.import_module("adapters.mlx.prepare")
+        return module.Residency(self._thread, self._settings, self._post)
 
     async def _load(self, residency: "Residency", name: str, folder: Path, on_progress: OnProgress) -> "Loaded":
         await asyncio.to_thread(check_folder, folder)
@@ -103,7 +118,8 @@ class Backend:
             progress = Progress(phase="loading", done=done, total=total, unit="bytes")
             self._loop.call_soon_threadsafe(on_progress, progress)
 
-        loading = self._thread.drive(residency.load(name, card, tokenizer, on_bytes), on_lost=residency.release)
+        work = residency.load(name, card, tokenizer, on_bytes, lambda: self._coming[folder])
+        loading = self._thread.drive(work, on_lost=residency.release)
         return await asyncio.wrap_future(loading)
 
     async def unload(self, name: str | None) -> list[str]:
@@ -143,9 +159,12 @@ class Backend:
         Raises what is wrong with this conversation.
         """
         prepare = importlib.import_module("adapters.mlx.prepare")
-        row: Row = await self._prepare(lambda: prepare.make_row(loaded, asking.work, index, secrets.randbits(63)))
-        row.asked = asking.asked
-        return await _Answer(self, loaded, asking, row, index).run()
+        with self._on_its_way(loaded.card.folder):
+            row: Row = await self._prepare(lambda: prepare.make_row(loaded, asking.work, index, secrets.randbits(63)))
+            row.asked = asking.asked
+            answer = _Answer(self, loaded, asking, row, index)
+            self.submit(loaded, row)
+        return await answer.completion()
 
     async def _on_thread(self, function: Callable[[], T]) -> T:
         return await asyncio.wrap_future(self._thread.call(function))
@@ -190,8 +209,8 @@ class _Answer:
         self._ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         row.on_event = self._event
 
-    async def run(self) -> Completion:
-        self._backend.submit(self._loaded, self._row)
+    async def completion(self) -> Completion:
+        """The completion, when the row has ended. Cancelling this takes the row out of the batch."""
         try:
             ended = await self._ended
         except asyncio.CancelledError:

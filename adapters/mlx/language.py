@@ -34,10 +34,15 @@ _STEPS_BETWEEN_EVALS = 32
 # Chunks of a prompt, in tokens, and how long one may take, in seconds: alone, and while others are decoding.
 _CHUNK_ALONE, _CHUNK_BESIDE, _SMALLEST_CHUNK = 2048, 256, 32
 _SECONDS_ALONE, _SECONDS_BESIDE = 1.0, 0.25
+# How long an idle batch waits for requests that are known to be coming, so that those of one moment are read together.
+_MOMENT_SECONDS = 0.03
 
 
 class LanguageRunner:
-    """The continuous batch of one model. `room` says whether so many more bytes of KV cache fit now."""
+    """The continuous batch of one model.
+
+    `room` says whether so many more bytes of KV cache fit now, `coming` how many requests are about to be submitted.
+    """
 
     def __init__(
         self,
@@ -50,6 +55,7 @@ class LanguageRunner:
         prompt_cache: PromptCache,
         room: Callable[[int], bool],
         post: Post,
+        coming: Callable[[], int] = lambda: 0,
     ) -> None:
         self.trimmable = can_trim_prompt_cache(make_prompt_cache(model))
         self._name, self._tokenizer = name, tokenizer
@@ -57,6 +63,8 @@ class LanguageRunner:
         self._sampler = BatchSampler(lambda: self._model.rows)
         self._kv_bytes_per_token, self._capacity = kv_bytes_per_token, rows
         self._prompt_cache, self._room, self._post = prompt_cache, room, post
+        self._coming = coming
+        self._moment_began: float | None = None
         self._waiting: deque[Row] = deque()
         self._rows: dict[int, Row] = {}
         self._events: list[tuple[Row, RowEvent]] = []
@@ -95,6 +103,9 @@ class LanguageRunner:
 
     def step(self) -> None:
         """Admit, read a chunk, decode a token for every row, and post what came of it."""
+        if self._more_is_coming():
+            time.sleep(0.001)
+            return
         try:
             self._admit()
             if self._rows:
@@ -109,6 +120,15 @@ class LanguageRunner:
         self._flush()
 
     # --- joining
+
+    def _more_is_coming(self) -> bool:
+        """True while the batch is empty, the first request of a moment waits, and others are about to join it."""
+        if self._rows or not self._coming():
+            self._moment_began = None
+            return False
+        now = time.monotonic()
+        self._moment_began = self._moment_began or now
+        return now - self._moment_began < _MOMENT_SECONDS
 
     def _admit(self) -> None:
         for row in list(self._waiting):

@@ -119,7 +119,9 @@ class Residency:
             loaded.used = time.monotonic()
         return loaded
 
-    def load(self, name: str, card: ModelCard, tokenizer: Any, on_bytes: OnBytes) -> Generator[None, None, Loaded]:
+    def load(
+        self, name: str, card: ModelCard, tokenizer: Any, on_bytes: OnBytes, coming: Callable[[], int] = lambda: 0
+    ) -> Generator[None, None, Loaded]:
         """Bring a model into memory piece by piece, and give it with a lease on it.
 
         Raises DoesNotFit with the numbers, UnsupportedModel when mlx_lm does not know its architecture.
@@ -140,6 +142,7 @@ class Residency:
             prompt_cache=self.prompt_cache,
             room=self._room,
             post=self._post,
+            coming=coming,
         )
         loaded = Loaded(name, card, tokenizer, runner, card.weight_bytes, leases=1)
         self._loaded[card.folder] = loaded

@@ -19,7 +19,11 @@ Report = Callable[[float, float | None, str | None], Awaitable[None]]
 # What is left of the deadline when the answer is begun, in seconds: to hand the job over and to write the answer.
 RESERVE = 0.5
 _HAND_OVER_SECONDS = 0.5
+# A machine so busy that the request is not sent by then gets this much longer, in seconds.
+_SENT_SECONDS = 0.3
 _SECONDS_BETWEEN_REPORTS = 0.25
+# How often the engine tells of a job: no client is told more often.
+EVERY = 0.25
 # Where in a call each phase lies, in percent: clients draw one bar that must never go back.
 _PHASES = {
     "waiting": (0, 0),
@@ -39,11 +43,16 @@ class Following:
     job: Job
     _reading: asyncio.Task[None]
     _known: asyncio.Event
-    sent: bool = False  # the engine was reached, and asked for the job
+    _sent: asyncio.Event
 
     async def ended(self, seconds: float) -> bool:
         """Wait so long at the most; True when the job has ended. Raises what the engine refuses."""
         return await self._first(None, seconds)
+
+    async def sent(self, seconds: float) -> bool:
+        """Wait until the engine was reached and asked for the job; False when that took longer."""
+        await self._first(asyncio.create_task(self._sent.wait()), seconds)
+        return self._sent.is_set()
 
     async def known(self, seconds: float) -> None:
         """Wait until the engine has said what the job is. Raises what the engine refuses."""
@@ -81,12 +90,12 @@ async def following(
 
     Leaving the block leaves the job: unless it was handed over or has ended, the engine then cancels it.
     """
-    job, changed, known = Job(job_id), asyncio.Event(), asyncio.Event()
+    job, changed, known, sent = Job(job_id), asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def read() -> None:
         async with contextlib.aclosing(events) as stream:
             async for told in stream:
-                followed.sent = True
+                sent.set()
                 for name in ("progress", "state", "partial", "seen", "view"):
                     setattr(job, name, getattr(told, name))
                 changed.set()
@@ -95,9 +104,8 @@ async def following(
 
     reading = asyncio.create_task(read())
     tasks = [reading, *([asyncio.create_task(_report(report, job, changed))] if report else [])]
-    followed = Following(job, reading, known)
     try:
-        yield followed
+        yield Following(job, reading, known, sent)
     finally:
         for task in tasks:
             task.cancel()
@@ -114,25 +122,27 @@ async def run(ctx: Context[Connection, object], work: Work, began: float) -> Job
     """
     connection: Connection = ctx.request_context.lifespan_context
     job_id = new_job_id(work.kind)
-    async with following(connection.engine.submit(work, job_id), job_id, ctx.report_progress) as followed:
+    async with following(connection.engine.submit(work, job_id, EVERY), job_id, ctx.report_progress) as followed:
         deadline = began + connection.settings.reply_within - RESERVE
-        if not await followed.ended(deadline - time.monotonic()):
-            await _hand_over(connection, followed)
-        return followed.view(work)
+        if await followed.ended(deadline - time.monotonic()):
+            return followed.view(work)
+        return await _handed_over(connection, followed) or followed.view(work)
 
 
-async def _hand_over(connection: Connection, followed: Following) -> None:
-    """Let the job go on without this call. Raises EngineUnavailable when there is no job yet.
+async def _handed_over(connection: Connection, followed: Following) -> JobView | None:
+    """Let the job go on without this call; gives it as it is, or None when the engine has not said so in time.
 
     The engine reads its requests in order: once this one is sent, what follows cannot cancel the job, whether or not
-    an engine that is busy has said so in time.
+    an engine that is busy has answered. Raises EngineUnavailable when there is no job yet.
     """
-    if not followed.sent:
+    if not await followed.sent(_SENT_SECONDS):
         raise EngineUnavailable(
             "the engine was not up before the deadline, and nothing was begun; call again in a few seconds"
         )
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(connection.engine.hand_over(followed.job.id), _HAND_OVER_SECONDS)
+    try:
+        return await asyncio.wait_for(connection.engine.hand_over(followed.job.id), _HAND_OVER_SECONDS)
+    except TimeoutError:
+        return None
 
 
 async def _report(report: Report, job: Job, changed: asyncio.Event) -> None:

@@ -11,7 +11,7 @@ from adapters.engine.protocol import JobView
 from mcp_server.host.connection import Connection
 from mcp_server.tools.answers import JobAnswer, answer_of, as_text, tool_result
 from mcp_server.tools.definition import ToolDefinition, hints
-from mcp_server.tools.following import RESERVE, following
+from mcp_server.tools.following import EVERY, RESERVE, following
 
 MOST_SECONDS = 50
 
@@ -25,7 +25,7 @@ async def check_job(
 ) -> Annotated[CallToolResult, JobAnswer]:
     connection: Connection = ctx.request_context.lifespan_context
     deadline = time.monotonic() + connection.settings.reply_within - RESERVE
-    async with following(connection.engine.attach(job), job, ctx.report_progress) as followed:
+    async with following(connection.engine.attach(job, EVERY), job, ctx.report_progress) as followed:
         await followed.known(deadline - time.monotonic())
         await followed.ended(min(wait_seconds, deadline - time.monotonic()))
         view = followed.view()

@@ -341,23 +341,25 @@ def test_a_hybrid_models_state_is_evaluated_again_and_again(
     hybrid: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Unevaluated, the state of linear attention grows by one operation a token."""
-    evaluated = 0
-    plain = mx.eval
+    evaluated: list[int] = []
 
-    def counting(*arrays: Any) -> None:
-        nonlocal evaluated
-        evaluated += 1
-        plain(*arrays)
+    class Counting:
+        """`mlx.core` as the runner's own module sees it."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(mx, name)
+
+        def eval(self, *arrays: Any) -> None:
+            evaluated.append(len(arrays))
+            mx.eval(*arrays)
 
     batch = Batch(*hybrid)
     asked = batch.ask(PROMPTS[2], max_tokens=100)
     batch.run(steps=3)
-    monkeypatch.setattr("adapters.mlx.language.mx.eval", counting)
+    monkeypatch.setattr("adapters.mlx.language.mx", Counting())
     batch.run(steps=90)
-    monkeypatch.undo()
-    batch.run()
-    assert asked.ended is not None
-    assert evaluated >= 90 // 32
+    assert asked.ended is None
+    assert len(evaluated) in (2, 3)  # every 32 steps, and nothing else in between
 
 
 @pytest.fixture(autouse=True)
