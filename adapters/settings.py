@@ -6,7 +6,7 @@ rest from what each client's shim sends (`for_client`). The engine and the comma
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     """Every setting, with its default."""
 
     model_config = SettingsConfigDict(env_prefix="MCP_SERVER_MLX_", extra="forbid", frozen=True)
+
+    from_environment: ClassVar[bool] = True
 
     # What a client may do. These are also options of the shim.
     allow: Folders = Field(default=(), description="folders whose files tools may read")
@@ -95,23 +97,13 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         del dotenv_settings, file_secret_settings
         file = TomlConfigSettingsSource(settings_cls, toml_file=settings_file())
-        return (init_settings, env_settings, file)
+        return (init_settings, env_settings, file) if cls.from_environment else (init_settings, file)
 
 
 class _ClientSettings(Settings):
     """Settings that take nothing from this process's own environment, which is that of whichever client came first."""
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        del env_settings, dotenv_settings, file_secret_settings
-        return (init_settings, TomlConfigSettingsSource(settings_cls, toml_file=settings_file()))
+    from_environment: ClassVar[bool] = False
 
 
 def settings_file() -> Path:

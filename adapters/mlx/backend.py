@@ -98,7 +98,8 @@ class Backend:
         on_progress(Progress(phase="starting MLX"))
         if self._starting is None or (self._starting.done() and self._starting.exception()):
             self._starting = asyncio.wrap_future(self._thread.call(self._begin))
-        residency = self._residency = await asyncio.shield(self._starting)
+        residency = await asyncio.shield(self._starting)
+        self._residency = residency
         return residency
 
     def _begin(self) -> "Residency":
