@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     prompt_cache_gb: float = Field(default=1.0, ge=0, description="memory for prompts already read")
     rows: int = Field(default=16, ge=1, le=256, description="answers written at once by one model")
     waiting_jobs: int = Field(default=256, ge=1, description="jobs that may run or wait at once")
+    prepare_within: float = Field(default=60, gt=0, description="seconds that making a prompt ready may take")
     unload_after: float = Field(default=900, ge=1, description="seconds after which an idle model leaves memory")
     engine_idle: float = Field(default=1800, ge=1, description="seconds after which an idle engine ends")
     host_idle: float = Field(default=600, ge=1, description="seconds after which a host without clients ends")

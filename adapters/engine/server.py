@@ -193,7 +193,9 @@ class Engine:
     async def _status(self) -> EngineStatus:
         memory = await self._backend.memory()
         running = newest(self._jobs.values())
-        stored = [view for view in self._store.recent(_RECENT_JOBS) if view.job not in self._jobs]
+        # What came of them is told to who asks for one: together they would be megabytes.
+        ended = (view for view in self._store.recent(_RECENT_JOBS) if view.job not in self._jobs)
+        stored = [view.model_copy(update={"outcome": None, "partial": []}) for view in ended]
         return EngineStatus(
             version=__version__,
             pid=os.getpid(),

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapters.engine.protocol import Completion, Generate, LoadedModel, Progress, Timing, Usage
-from adapters.errors import AnswerIncomplete, ContextOverflow, UnsupportedModel, to_wire
+from adapters.errors import AnswerIncomplete, ContextOverflow, InvalidRequest, UnsupportedModel, to_wire
 from adapters.mlx.thread import MlxThread
 from adapters.models.card import read_card
 from adapters.models.safety import check_folder
@@ -50,7 +50,7 @@ class Backend:
         self._loop = asyncio.get_running_loop()
         self._thread = MlxThread()
         # Templates, tokenizers and grammars are worked on here, so that decoding does not wait for them.
-        self._preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
+        self._preparing = _preparing_thread()
         self._residency: Residency | None = None
         self._starting: asyncio.Future[Residency] | None = None
         self._loading: dict[Path, asyncio.Lock] = {}
@@ -109,8 +109,8 @@ class Backend:
         return module.Residency(self._thread, self._settings, self._post)
 
     async def _load(self, residency: "Residency", name: str, folder: Path, on_progress: OnProgress) -> "Loaded":
-        await asyncio.to_thread(check_folder, folder)
         card = await asyncio.to_thread(read_card, folder)
+        await asyncio.to_thread(check_folder, folder)
         on_progress(Progress(phase="loading", done=0, total=card.weight_bytes, unit="bytes"))
         prepare = importlib.import_module("adapters.mlx.prepare")
         tokenizer = await self._prepare(lambda: prepare.read_tokenizer(name, folder))
@@ -171,7 +171,20 @@ class Backend:
         return await asyncio.wrap_future(self._thread.call(function))
 
     async def _prepare(self, function: Callable[[], T]) -> T:
-        return await self._loop.run_in_executor(self._preparing, function)
+        """Run on the preparing thread. One that a hostile template keeps is left to itself, and another takes over."""
+        preparing = self._preparing
+        try:
+            return await asyncio.wait_for(
+                self._loop.run_in_executor(preparing, function), self._settings.prepare_within
+            )
+        except TimeoutError as error:
+            if self._preparing is preparing:
+                self._preparing = _preparing_thread()
+                preparing.shutdown(wait=False, cancel_futures=True)
+            raise InvalidRequest(
+                f"making the prompt ready took over {self._settings.prepare_within:g} seconds: the model's chat template, "
+                "or the prompt, is too much; choose another model, or shorten the prompt"
+            ) from error
 
     def _post(self, events: list[tuple["Row", "RowEvent"]]) -> None:
         """From the MLX thread: hand a step's events to the loop, all at once."""
@@ -274,6 +287,10 @@ class _Answer:
             else:
                 message = f"the answer does not follow json_schema ({str(error)[:200]}); simplify the schema"
             return None, to_wire(AnswerIncomplete(f"{message}. So far: {text[:500]}"))
+
+
+def _preparing_thread() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix="prepare")
 
 
 def check_room(prompt_tokens: int, max_tokens: int, context: int, name: str) -> int:

@@ -1,6 +1,7 @@
 """`mcp-server-mlx status` and `stop`: the processes behind every client."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -33,11 +34,13 @@ def memory_of(process: int) -> int:
     """The memory that is this process's own, in bytes: what is shared with others is left out where that can be told."""
     import psutil
 
-    try:
-        memory = psutil.Process(process).memory_full_info()
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return 0
-    return int(getattr(memory, "uss", memory.rss))
+    with contextlib.suppress(psutil.NoSuchProcess):
+        seen = psutil.Process(process)
+        try:
+            return int(seen.memory_full_info().uss)
+        except psutil.AccessDenied:  # macOS tells a process's own memory to itself alone
+            return int(seen.memory_info().rss)
+    return 0
 
 
 def show_status(console: Console) -> None:

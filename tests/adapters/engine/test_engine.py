@@ -229,6 +229,20 @@ async def test_an_unsafe_folder_is_refused(shared_home: Home, tmp_path: Path) ->
             await outcome(engine, ask("x", model=str(folder)))
 
 
+async def test_a_template_that_never_ends_costs_its_own_request_only(
+    own_home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = copy_of_starter(tmp_path / "endless")
+    loop = "{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}"
+    (folder / "chat_template.jinja").write_text(loop)
+    monkeypatch.setenv("MCP_SERVER_MLX_PREPARE_WITHIN", "3")
+    async with own_home.engine() as engine:
+        await outcome(engine, ask("Hello"))
+        with pytest.raises(InvalidRequest, match="took over 3 seconds"):
+            await outcome(engine, ask("x", model=str(folder)))
+        assert (await outcome(engine, ask("What is the capital of France?"))).completions[0].text == "Paris"
+
+
 async def test_an_unknown_architecture_is_refused(shared_home: Home, tmp_path: Path) -> None:
     folder = copy_of_starter(tmp_path / "strange")
     config = json.loads((folder / "config.json").read_text())

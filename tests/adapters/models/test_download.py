@@ -91,7 +91,8 @@ def test_a_stop_ends_the_download(model: Path, tmp_path: Path) -> None:
 async def test_a_call_that_names_a_hub_model_fetches_and_uses_it(
     own_home: Home, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with hub({"org/model": model}) as address:
+    hold = threading.Event()
+    with hub({"org/model": model}, hold) as address:
         online = environment(address, tmp_path / "cache")
         monkeypatch.setattr(
             Home, "environment", property(lambda home: online | {"MCP_SERVER_MLX_HOME": str(home.folder)})
@@ -101,6 +102,8 @@ async def test_a_call_that_names_a_hub_model_fetches_and_uses_it(
 
             async def on_progress(progress: float, total: float | None, message: str | None) -> None:
                 seen.append(message or "")
+                if "MB" in seen[-1]:
+                    hold.set()  # half of the weights has been told of: the rest may come
 
             result = await client.call_tool(
                 "generate",
@@ -109,7 +112,7 @@ async def test_a_call_that_names_a_hub_model_fetches_and_uses_it(
             )
             assert answer(result)["model"] == "org/model"
             assert answer(result)["text"] == "blue green red"
-            assert any("downloading" in message for message in seen)
+            assert any("downloading" in message and "of 2." in message for message in seen), seen
             listed = answer(await client.call_tool("list-library", {"kind": "models"}))["models"]
             assert "org/model" in [entry["name"] for entry in listed]
             offline = await client.call_tool("generate", {"prompt": "x", "model": "org/other"})

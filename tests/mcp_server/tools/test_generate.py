@@ -365,9 +365,9 @@ async def _running(engine: EngineClient) -> list[JobView]:
 
 
 async def _writing(engine: EngineClient) -> None:
-    """Wait until the job that runs has written something."""
+    """Wait until the job that runs has finished some of its answers: its client has heard of it by then."""
     with anyio.fail_after(60):
-        while not any(view.partial and view.partial[0].text for view in await _running(engine)):
+        while not any(view.progress.unit == "answers" and view.progress.done for view in await _running(engine)):
             await anyio.sleep(0.01)
 
 
