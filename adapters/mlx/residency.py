@@ -59,6 +59,7 @@ class Residency:
     def __init__(self, thread: MlxThread, settings: Settings, post: Post) -> None:
         self._thread, self._settings, self._post = thread, settings, post
         self._loaded: dict[Path, Loaded] = {}
+        self._coming: dict[Path, int] = {}  # bytes of the models that are being loaded
         self.prompt_cache = PromptCache(int(settings.prompt_cache_gb * GB))
         self.device = _device_name()
         mx.set_cache_limit(min(1 << 30, self.limit() // 16))
@@ -75,9 +76,10 @@ class Residency:
         return min(whole, mx.get_active_memory() + int(machine.available * 0.9))
 
     def used(self) -> int:
-        """Weights, prompts kept, and what the running answers may grow to."""
+        """Weights, here or on their way, prompts kept, and what the running answers may grow to."""
+        weights = sum(loaded.bytes for loaded in self._loaded.values()) + sum(self._coming.values())
         running = sum(loaded.runner.reserved_bytes for loaded in self._loaded.values())
-        return sum(loaded.bytes for loaded in self._loaded.values()) + self.prompt_cache.nbytes + running
+        return weights + self.prompt_cache.nbytes + running
 
     def _room(self, needed: int) -> bool:
         """True when so many bytes fit, after dropping kept prompts if that is what it takes."""
@@ -131,8 +133,12 @@ class Residency:
         self._make_room(
             name, card.weight_bytes + card.kv_bytes_per_token * min(card.context, _SPARE_TOKENS) + _SPARE_BYTES
         )
-        model = _lazy_model(name, card.folder)
-        yield from _fill(model, card.weight_bytes, on_bytes)
+        self._coming[card.folder] = card.weight_bytes
+        try:
+            model = _lazy_model(name, card.folder)
+            yield from _fill(model, card.weight_bytes, on_bytes)
+        finally:
+            del self._coming[card.folder]
         runner = LanguageRunner(
             str(card.folder),
             model,
