@@ -39,7 +39,9 @@ def download(hub_id: str, on_bytes: OnBytes, stop: threading.Event) -> Path:
             f"the hub has no model {hub_id}, or it is private; check the name, or log in with `hf auth login`"
         ) from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = (
+            str(error).strip().splitlines()[0].removeprefix("Got: ") if str(error).strip() else type(error).__name__
+        )
         raise InvalidRequest(
             f"{hub_id} could not be downloaded ({reason}); check the network and ask again: what was fetched is kept"
         ) from error

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from adapters import __version__
-from adapters.errors import ServerError
+from adapters.errors import EngineBusy, ServerError
 from mcp_server.cli import models, running
 
 console = Console()
@@ -47,6 +47,8 @@ def serve() -> None:
     """Run the host in the foreground, for as long as this command runs. Clients find it by themselves."""
     from mcp_server.host.__main__ import main as run_host
 
+    if other := running.host_process():
+        raise EngineBusy(f"a host is running already, process {other}; `mcp-server-mlx stop` ends it")
     errors.print("The host runs; clients find it by themselves. Ctrl-C ends it.")
     raise typer.Exit(run_host(ends_when_idle=False))
 

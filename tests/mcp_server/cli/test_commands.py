@@ -1,9 +1,12 @@
 """The command line, as a person uses it."""
 
+import signal
+
 import pytest
 
 from adapters import __version__
-from tests.running import Home
+from mcp_server.cli.running import host_process
+from tests.running import Home, until
 
 
 def test_version(shared_home: Home) -> None:
@@ -59,6 +62,26 @@ def test_the_demo_shows_a_model_at_work_and_status_and_stop_see_it(own_home: Hom
     assert own_home.command("stop").stdout == "ended host and engine\n"
     assert own_home.hosts() == own_home.engines() == []
     assert own_home.command("stop").stdout == "nothing was running\n"
+
+
+@pytest.mark.anyio
+async def test_serve_keeps_a_host_that_clients_find_until_it_is_interrupted(own_home: Home) -> None:
+    process = own_home.spawn("serve")
+    try:
+        with own_home.entered():
+            await until(host_process, "the host listens")
+            assert host_process() == process.pid
+        async with own_home.client() as client:
+            assert (await client.list_tools()).tools
+        assert own_home.hosts() == []
+        second = own_home.command("serve")
+        assert second.returncode == 1
+        assert f"running already, process {process.pid}" in second.stderr
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 0, said
+    assert b"Traceback" not in said
 
 
 def test_a_wrong_setting_is_one_line(own_home: Home) -> None:
