@@ -54,10 +54,12 @@ class Refused(Exception):
 class Shim:
     def __init__(self, greeting: bytes) -> None:
         self._greeting = greeting
-        self._lock = threading.Lock()  # held to send to the host, and throughout a reconnection
+        self._sending = threading.Lock()  # held to send to the host, and throughout a reconnection
+        self._noting = threading.Lock()  # held for moments only: an answer never waits for a large line to be sent
         self._host, self._incoming = self._greet()
         self._opening: list[bytes] = []  # the lines of the initialize handshake, to repeat to a new host
         self._under_way: dict[str, Request] = {}  # by the request's id, as JSON
+        self._answered_early: set[str] = set()  # answers that came between a request's sending and its noting
         self._read_only: set[str] = set()  # the tools that change nothing, as the host lists them
         self._undelivered: list[bytes] = []  # lines that no host has read
         self._reconnected: list[float] = []
@@ -142,16 +144,15 @@ class Shim:
                     )
                 )
                 continue
-            with self._lock:
+            with self._sending:
                 try:
                     self._host.sendall(line)
                 except OSError:
                     # The host has ended. The thread that reads sees it too, and brings the line to the next one.
                     self._undelivered.append(line)
-                # Noted while the host is at work, and before its answer can be: that takes the lock too.
-                self._note_request(line)
+                self._note_request(line)  # after it was sent: the host is at work meanwhile
         self._client_gone = True
-        with self._lock:
+        with self._sending:
             try:
                 self._host.shutdown(socket.SHUT_WR)
             except OSError:
@@ -165,7 +166,12 @@ class Shim:
         if not isinstance(method, str):
             return
         if "id" in message:
-            self._under_way[_number(message["id"])] = Request(method, line)
+            number = _number(message["id"])
+            with self._noting:
+                if number in self._answered_early:
+                    self._answered_early.remove(number)
+                else:
+                    self._under_way[number] = Request(method, line)
             if method == "initialize":
                 self._opening = [line]
         elif method == "notifications/initialized" and self._opening:
@@ -174,12 +180,16 @@ class Shim:
     # --- the host's lines
 
     def _note_answer(self, line: bytes) -> None:
-        with self._lock:
-            message = _parsed(line)
-            if "id" in message and "method" not in message:
-                request = self._under_way.pop(_number(message["id"]), None)
-                if request and request.method == "tools/list":
-                    self._note_tools(message.get("result", {}).get("tools", []))
+        message = _parsed(line)
+        if message.get("id") is None or "method" in message:
+            return
+        number = _number(message["id"])
+        with self._noting:
+            if self._under_way.pop(number, None) is None:
+                self._answered_early.add(number)
+        result = message.get("result")
+        if isinstance(result, dict) and isinstance(result.get("tools"), list):
+            self._note_tools(result["tools"])
 
     def _note_tools(self, tools: list[dict]) -> None:
         for tool in tools:
@@ -195,7 +205,7 @@ class Shim:
             if self._client_gone:
                 return 0
             try:
-                with self._lock:
+                with self._sending, self._noting:
                     self._reconnect()
             except (OSError, Refused) as error:
                 _say(

@@ -150,13 +150,19 @@ class LanguageRunner:
 
     def _is_being_read(self, row: Row) -> bool:
         """True when another prompt with much the same beginning is being read now: its cache is worth the wait."""
+        if row.waits_for is not None and row.waits_for.reading and row.waits_for.uid in self._rows:
+            return True  # compared once, not at every step
+        row.waits_for = None
         readers = [other for other in self._rows.values() if other.reading and other.cache_key == row.cache_key]
         if not readers:
             return False
-        shared = max(self._shared(row, other) for other in readers)
-        if shared < _WORTH_SHARING:
-            return False
-        return shared >= self._prompt_cache.known_prefix(self._name, row.cache_key, row.tokens) + _WORTH_SHARING
+        shared, reader = max(((self._shared(row, other), other) for other in readers), key=lambda found: found[0])
+        known = (
+            self._prompt_cache.known_prefix(self._name, row.cache_key, row.tokens) if shared >= _WORTH_SHARING else 0
+        )
+        if shared >= known + _WORTH_SHARING:
+            row.waits_for = reader
+        return row.waits_for is not None
 
     def _shared(self, row: Row, reader: Row) -> int:
         """How much of the reader's cache would serve this row: up to a checkpoint where caches cannot be trimmed."""
@@ -165,6 +171,7 @@ class LanguageRunner:
         return shared if self.trimmable else max((place for place in reader.boundaries if place <= shared), default=0)
 
     def _insert(self, row: Row) -> None:
+        row.waits_for = None
         cache, row.cached_tokens = self._prompt_cache.fetch(self._name, row.cache_key, row.tokens)
         row.detokenizer = self._tokenizer.detokenizer
         known, rest = row.tokens[: row.cached_tokens], row.tokens[row.cached_tokens :]

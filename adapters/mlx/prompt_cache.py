@@ -40,8 +40,19 @@ class PromptCache:
         return (cache, len(tokens) - 1 - len(rest)) if cache is not None and rest else (None, 0)
 
     def known_prefix(self, model: str, adapter: str, tokens: list[int]) -> int:
-        """The length of the longest prefix that `fetch` would find."""
-        return self.fetch(model, adapter, tokens)[1]
+        """The length of the longest prefix that `fetch` would find, looked up without copying any cache."""
+        if model not in self._by_model:
+            return 0
+        trie = self._by_model[model]._trie  # pyright: ignore[reportPrivateUsage]
+        found = trie.search(adapter, tokens)
+        if found.exact is not None:
+            return len(tokens) - 1
+        shorter = len(found.shorter) if found.shorter is not None else 0
+        if found.longer is not None and found.common_prefix > shorter:
+            longer = trie.get(found.model, found.longer)
+            if can_trim_prompt_cache(longer.prompt_cache):
+                return min(len(tokens) - 1, found.common_prefix)
+        return shorter
 
     def store(self, model: str, adapter: str, tokens: list[int], cache: list[Any]) -> None:
         """Keep the cache of these tokens; what was used longest ago makes room."""

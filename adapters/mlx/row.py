@@ -58,6 +58,7 @@ class Row:
     asked: float = field(default_factory=time.monotonic)
 
     uid: int | None = None
+    waits_for: "Row | None" = None  # the row whose prompt, once read, serves this one
     detokenizer: Any = None
     cached_tokens: int = 0
     completion_tokens: int = 0

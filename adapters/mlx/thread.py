@@ -73,10 +73,6 @@ class MlxThread:
         """Call this on the thread when it ends, to drop what holds arrays."""
         self._at_end.append(function)
 
-    def wake(self) -> None:
-        """Have the thread look at its runners again."""
-        self._inbox.put(lambda: None)
-
     def close(self, timeout: float = 30.0) -> None:
         """End the thread after the step it is at, with every array dropped."""
         self._inbox.put(None)

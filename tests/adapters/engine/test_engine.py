@@ -13,7 +13,7 @@ import pytest
 
 from adapters.engine import EngineClient, Job
 from adapters.engine.jobs import new_job_id
-from adapters.engine.protocol import FINISHED, Generate, Generated, Sampling
+from adapters.engine.protocol import FINISHED, Generate, Generated, JobView, Sampling
 from adapters.errors import (
     AnswerIncomplete,
     ContextOverflow,
@@ -73,6 +73,13 @@ async def begun(engine: EngineClient, work: Generate) -> tuple[asyncio.Task[Any]
     task = asyncio.create_task(follow())
     await asyncio.wait_for(writing.wait(), 60)
     return task, job_id
+
+
+async def ended(engine: EngineClient, job_id: str) -> JobView:
+    """A job as it has ended."""
+    views = [job.view async for job in engine.attach(job_id)]
+    assert views[-1] is not None
+    return views[-1]
 
 
 # --- answering
@@ -361,11 +368,7 @@ async def test_a_job_whose_client_is_gone_is_cancelled(shared_home: Home) -> Non
         task, job_id = await begun(leaving, endless())
         await leaving.close()
         await asyncio.gather(task, return_exceptions=True)
-        job = None
-        async for followed in staying.attach(job_id):
-            job = followed
-        assert job is not None
-        assert job.state == "cancelled"
+        assert (await ended(staying, job_id)).state == "cancelled"
 
 
 async def test_a_job_that_was_handed_over_outlives_its_client(shared_home: Home) -> None:
@@ -374,11 +377,7 @@ async def test_a_job_that_was_handed_over_outlives_its_client(shared_home: Home)
         await leaving.hand_over(job_id)
         await leaving.close()
         await asyncio.gather(task, return_exceptions=True)
-        job = None
-        async for followed in staying.attach(job_id):
-            job = followed
-        assert job is not None
-        assert job.state == "done"
+        assert (await ended(staying, job_id)).state == "done"
 
 
 async def test_too_many_jobs_are_refused(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -403,12 +402,7 @@ async def test_a_killed_engine_costs_one_call_and_the_next_works(own_home: Home)
         with pytest.raises(EngineStopped, match="the engine stopped while it was"):
             await task
         assert (await outcome(engine, ask("Reverse the words: red green blue"))).completions[0].text == "blue green red"
-        job = None
-        async for followed in engine.attach(job_id):
-            job = followed
-        assert job is not None
-        assert job.view is not None
-        assert job.view.state == "failed"
+        assert (await ended(engine, job_id)).state == "failed"
 
 
 async def test_results_are_there_after_a_restart(own_home: Home) -> None:
@@ -418,12 +412,7 @@ async def test_results_are_there_after_a_restart(own_home: Home) -> None:
         assert engine.engine is not None
         os.kill(engine.engine.pid, signal.SIGKILL)
         await until(lambda: not own_home.engines(), "the engine is gone")
-        job = None
-        async for followed in engine.attach(job_id):
-            job = followed
-        assert job is not None
-        assert job.view is not None
-        assert job.view.outcome == done
+        assert (await ended(engine, job_id)).outcome == done
 
 
 async def test_an_engine_that_is_told_to_ends_cleanly(own_home: Home) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.adapters.models.hub import hub
-from tests.running import Home, answer, text, until
+from tests.running import Home, answer, text
 from tests.tiny_models import copy_of_starter
 
 SCRIPT = """
@@ -136,4 +136,3 @@ async def test_a_download_can_be_cancelled_while_it_waits(
             assert "downloading" in told["phase"]
             cancelled = answer(await client.call_tool("cancel-job", {"job": told["job"]}))
             assert cancelled["state"] == "cancelled"
-    await until(lambda: True, "the hub ended")

@@ -161,24 +161,6 @@ async def test_a_model_is_named_by_its_folder(modern: Client, tmp_path: Path) ->
     assert (told["text"], told["model"]) == ("Rome", str(folder))
 
 
-async def test_a_long_answer_is_bounded_and_the_whole_is_in_a_file(
-    modern: Client, tmp_path: Path, shared_home: Home
-) -> None:
-    async with shared_home.client("--output", str(tmp_path / "out")) as client:
-        told = await ask(
-            client,
-            prompts=["Tell me a story about a lion named Tom."] * 64,
-            max_tokens=400,
-            temperature=0.01,
-            seed=1,
-            stop=["never"],
-        )
-        long = [one for one in told["results"] if one["truncated"]]
-        assert all(len(one["text"]) <= 1000 for one in told["results"])
-        for one in long:
-            assert (await anyio.Path(one["file"]).read_text()).startswith(one["text"])
-
-
 async def test_progress_is_told_upwards_with_its_phase(own_home: Home) -> None:
     async with own_home.client() as client:
         seen: list[tuple[float, str]] = []
@@ -216,6 +198,7 @@ async def test_progress_is_told_upwards_with_its_phase(own_home: Home) -> None:
         ({"prompt": "word " * 5000}, "the prompt has 5"),
         ({"prompt": "x", "json_schema": {"type": "banana"}}, "json_schema is not a JSON schema"),
         ({"prompt": "x", "json_schema": "{"}, "json_schema"),
+        ({"prompt": "x", "json_schema": {"type": "string", "pattern": "((a{1,1000}){1,1000}){1,1000}"}}, "json_schema"),
         ({"prompt": "x", "model": "starte"}, "there is no model 'starte'; on this machine there is starter"),
         ({"prompt": "x", "model": "/"}, "outside the granted folders"),
         ({"prompt": "x", "files": ["/etc/passwd"]}, "outside the granted folders"),
