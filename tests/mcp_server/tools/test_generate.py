@@ -198,7 +198,14 @@ async def test_progress_is_told_upwards_with_its_phase(own_home: Home) -> None:
         ({"prompt": "word " * 5000}, "the prompt has 5"),
         ({"prompt": "x", "json_schema": {"type": "banana"}}, "json_schema is not a JSON schema"),
         ({"prompt": "x", "json_schema": "{"}, "json_schema"),
-        ({"prompt": "x", "json_schema": {"type": "string", "pattern": "((a{1,1000}){1,1000}){1,1000}"}}, "json_schema"),
+        (
+            {
+                "prompt": "x",
+                "max_tokens": 9,
+                "json_schema": {"type": "string", "pattern": "^((a{1,1000}){1,1000}){99}$"},
+            },
+            "the answer could not be held to json_schema",
+        ),
         ({"prompt": "x", "model": "starte"}, "there is no model 'starte'; on this machine there is starter"),
         ({"prompt": "x", "model": "/"}, "outside the granted folders"),
         ({"prompt": "x", "files": ["/etc/passwd"]}, "outside the granted folders"),
