@@ -46,9 +46,13 @@ class Grants:
             raise FileRefused(f"{path} cannot be resolved ({error}); give the file's real path") from error
         root = next((folder for folder in self.folders if resolved.is_relative_to(folder)), None)
         if root is None:
-            raise FileRefused(
-                f"{path} is outside the granted folders ({self.named()}); ask the user to move it there, or to start the server with --allow {resolved.parent}"
+            secret = any(part.startswith(".") for part in resolved.parts)
+            way_out = (
+                "choose another file"
+                if secret
+                else f"ask the user to move it there, or to start the server with --allow {resolved.parent}"
             )
+            raise FileRefused(f"{path} is outside the granted folders ({self.named()}); {way_out}")
         hidden = next((part for part in resolved.relative_to(root).parts if part.startswith(".")), None)
         if hidden:
             raise FileRefused(

@@ -34,6 +34,12 @@ def test_a_file_outside_is_refused_with_what_is_granted(grants: Grants, folder: 
         grants.check(path.format(folder=folder))
 
 
+def test_nobody_is_told_how_to_open_a_hidden_folder(grants: Grants) -> None:
+    with pytest.raises(FileRefused, match="choose another file") as refused:
+        grants.check("/home/me/.ssh/id_ed25519")
+    assert "--allow" not in str(refused.value)
+
+
 def test_a_link_out_of_the_folder_is_refused(grants: Grants, folder: Path) -> None:
     (folder / "link.txt").symlink_to(folder.parent / "secret.txt")
     with pytest.raises(FileRefused, match="outside"):
