@@ -19,8 +19,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import AutoTokenizer
 
+from adapters.starter.recipes.decoder import LanguageModel, Shape
+from adapters.starter.recipes.optimisers import Optimisers, learning_rate
 from adapters.starter.recipes.text import TASKS, Example, Source, draw
-from adapters.starter.recipes.text.network import LanguageModel, Shape, optimisers
 from adapters.starter.recipes.text.tokenizer import END_OF_TEXT, TURN_END, make_tokenizer
 
 VOCABULARY = 1536
@@ -106,11 +107,6 @@ def held_out_accuracy(
     return result
 
 
-def learning_rate(progress: float, step: int) -> float:
-    """The part of the full rate: 100 steps of warm-up, level to 30 %, then down to 2 % in a straight line."""
-    return min(1.0, step / 100) * (1.0 if progress < 0.3 else max(0.02, (1 - progress) / 0.7))
-
-
 def train(folder: Path, budget: int) -> None:
     """Make the tokenizer, train on `budget` tokens, write config, weights in bfloat16 and what it scored."""
     make_tokenizer(folder, VOCABULARY)
@@ -121,22 +117,15 @@ def train(folder: Path, budget: int) -> None:
     torch.manual_seed(0)
     shape = Shape(vocab_size=len(tokenizer))
     model = LanguageModel(shape)
-    steppers = optimisers(model)
-    full = [[group["lr"] for group in stepper.param_groups] for stepper in steppers]
+    optimisers = Optimisers(model)
     losses: collections.deque[float] = collections.deque(maxlen=100)
     started, seen, step, next_check = time.monotonic(), 0, 0, 0.1
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
     for inputs, targets in batches(tokenizer, Source(1), pad):
-        rate = learning_rate(seen / budget, step)
-        for stepper, rates in zip(steppers, full, strict=True):
-            for group, lr in zip(stepper.param_groups, rates, strict=True):
-                group["lr"] = lr * rate
         chosen = targets != IGNORED
         loss = F.cross_entropy(model.logits(model(inputs)[chosen]), targets[chosen])
         loss.backward()
-        for stepper in steppers:
-            stepper.step()
-            stepper.zero_grad(set_to_none=True)
+        optimisers.step(learning_rate(seen / budget, step))
         losses.append(loss.item())
         seen, step = seen + inputs.numel(), step + 1
         if step % 200 == 0:

@@ -1,4 +1,4 @@
-"""A Qwen3 decoder in torch, with the parameter names of Hugging Face, and the optimisers that train it."""
+"""A Qwen3 decoder in torch, with the parameter names of Hugging Face."""
 # pyright: reportMissingImports=false, reportUnknownMemberType=false
 
 from dataclasses import asdict, dataclass
@@ -54,7 +54,7 @@ class Norm(nn.Module):
         return F.rms_norm(x, x.shape[-1:], self.weight, self.eps)
 
 
-def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     first, second = x.chunk(2, -1)
     return x * cos + torch.cat([-second, first], -1) * sin
 
@@ -69,14 +69,14 @@ class Attention(nn.Module):
         self.o_proj = nn.Linear(self.heads * self.size, shape.hidden_size, bias=False)
         self.q_norm, self.k_norm = Norm(self.size, shape.rms_norm_eps), Norm(self.size, shape.rms_norm_eps)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None = None) -> Tensor:
         rows, length, _ = x.shape
         q = self.q_norm(self.q_proj(x).view(rows, length, self.heads, self.size)).transpose(1, 2)
         k = self.k_norm(self.k_proj(x).view(rows, length, self.groups, self.size)).transpose(1, 2)
         v = self.v_proj(x).view(rows, length, self.groups, self.size).transpose(1, 2)
-        q, k = _rotate(q, cos, sin), _rotate(k, cos, sin)
+        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
         k, v = (y.repeat_interleave(self.heads // self.groups, 1) for y in (k, v))
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
         return self.o_proj(y.transpose(1, 2).reshape(rows, length, -1))
 
 
@@ -98,8 +98,8 @@ class Block(nn.Module):
         self.input_layernorm = Norm(shape.hidden_size, shape.rms_norm_eps)
         self.post_attention_layernorm = Norm(shape.hidden_size, shape.rms_norm_eps)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), cos, sin)
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None = None) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), cos, sin, mask)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
@@ -132,51 +132,14 @@ class LanguageModel(nn.Module):
                 nn.init.normal_(parameter, std=0.02 if "embed" in name else residual * parameter.shape[1] ** -0.5)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        x, length = self.model.embed_tokens(tokens), tokens.shape[1]
+        length = tokens.shape[1]
+        return self.decode(self.model.embed_tokens(tokens), self.cos[:length], self.sin[:length])
+
+    def decode(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Hidden states of embedded tokens at given rotary positions; `mask` is True where a token may look."""
         for block in self.model.layers:
-            x = block(x, self.cos[:length], self.sin[:length])
+            x = block(x, cos, sin, mask)
         return self.model.norm(x)
 
     def logits(self, hidden: Tensor) -> Tensor:
         return F.linear(hidden, self.model.embed_tokens.weight)
-
-
-class Muon(torch.optim.Optimizer):
-    """Muon (K. Jordan, 2024) in float32: torch's own runs its Newton-Schulz steps in bfloat16, slow on a CPU."""
-
-    def __init__(self, parameters: list[nn.Parameter], lr: float, momentum: float = 0.95) -> None:
-        super().__init__(parameters, {"lr": lr, "momentum": momentum})
-
-    @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # noqa: ARG002  # pyright: ignore[reportIncompatibleMethodOverride]
-        for group in self.param_groups:
-            by_shape: dict[torch.Size, list[nn.Parameter]] = {}
-            for parameter in group["params"]:
-                by_shape.setdefault(parameter.shape, []).append(parameter)
-            for shape, parameters in by_shape.items():
-                gradient = torch.stack([parameter.grad for parameter in parameters])
-                state = self.state[parameters[0]]
-                average = state.setdefault("momentum", torch.zeros_like(gradient))
-                average.lerp_(gradient, 1 - group["momentum"])
-                update = _orthogonal(gradient.lerp(average, group["momentum"]))
-                scale = group["lr"] * max(1, shape[0] / shape[1]) ** 0.5
-                for parameter, change in zip(parameters, update, strict=True):
-                    parameter.add_(change, alpha=-scale)
-
-
-def _orthogonal(x: Tensor) -> Tensor:
-    """The nearest (semi-)orthogonal matrices [n, rows, columns], by five Newton-Schulz steps."""
-    tall = x.shape[1] > x.shape[2]
-    x = x.transpose(1, 2) if tall else x
-    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
-    for _ in range(5):
-        square = x @ x.transpose(1, 2)
-        x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
-    return x.transpose(1, 2) if tall else x
-
-
-def optimisers(model: nn.Module, matrices: float = 0.02, others: float = 3e-3) -> list[torch.optim.Optimizer]:
-    """Muon for the weight matrices, AdamW for embeddings and norms, at these learning rates."""
-    by_muon = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
-    by_adam = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
-    return [Muon(by_muon, matrices), torch.optim.AdamW(by_adam, lr=others, betas=(0.9, 0.98), weight_decay=0.0)]
