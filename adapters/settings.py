@@ -47,6 +47,8 @@ class Settings(BaseSettings):
     # What the operator decides for all clients.
     allowed_models: Names = Field(default=("*",), description="patterns of hub models that may be downloaded")
     model_folders: Folders = Field(default=(), description="folders whose models any client may name by path")
+    image_urls: bool = Field(default=False, description="fetch pictures from public https addresses")
+    longest_audio_hours: float = Field(default=8, gt=0, description="hours of sound that one transcription may have")
     pinned: Names = Field(default=(), description="models that stay in memory once loaded")
     memory_limit_gb: float | None = Field(
         default=None, gt=0, description="memory for models and caches; by default what the machine has to spare"

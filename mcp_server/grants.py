@@ -7,11 +7,11 @@ themselves.
 
 import contextlib
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from adapters.errors import FileRefused
+from adapters.files import open_file
 from adapters.settings import Settings
 
 LARGEST_TEXT = 4 << 20
@@ -69,41 +69,6 @@ def _too_much(folder: Path) -> bool:
     return home.is_relative_to(resolved) or resolved == Path(resolved.anchor)
 
 
-def open_file(path: Path, largest: int) -> int:
-    """A descriptor of a regular file at a resolved path, opened without following any link.
-
-    Raises FileRefused when it is no regular file, is larger than `largest` bytes, or changed under way.
-    """
-    directory = os.open(path.anchor, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        for part in path.parts[1:-1]:
-            inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
-            os.close(directory)
-            directory = inner
-        # Without O_NONBLOCK the open of a pipe would wait for a writer.
-        descriptor = os.open(path.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
-    except FileNotFoundError:
-        raise FileRefused(f"there is no file {path}; check the path") from None
-    except IsADirectoryError:
-        raise FileRefused(f"{path} is a folder; name the files in it") from None
-    except OSError as error:
-        raise FileRefused(f"{path} cannot be opened ({error.strerror}); check the path and its permissions") from error
-    finally:
-        os.close(directory)
-    try:
-        status = os.fstat(descriptor)
-        if stat.S_ISDIR(status.st_mode):
-            raise FileRefused(f"{path} is a folder; name the files in it")
-        if not stat.S_ISREG(status.st_mode):
-            raise FileRefused(f"{path} is not a regular file; give a file on disk")
-        if status.st_size > largest:
-            raise FileRefused(f"{path} has {status.st_size} bytes and may have {largest}; give a part of it")
-    except FileRefused:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
 def read_text(path: Path) -> str:
     """A text file's content. Raises FileRefused when it is not UTF-8 text, or as `open_file` does."""
     with contextlib.ExitStack() as stack:
@@ -119,3 +84,10 @@ def read_text(path: Path) -> str:
         raise FileRefused(
             f"{path} is not UTF-8 text (byte {error.start}); convert it first, with iconv for one"
         ) from error
+
+
+def opened(path: str, grants: Grants, largest: int) -> Path:
+    """The resolved path of a file that may be read and can be opened. Raises FileRefused as `check` and `open_file` do."""
+    resolved = grants.check(path)
+    os.close(open_file(resolved, largest))
+    return resolved

@@ -6,9 +6,9 @@ from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 
 from adapters.errors import JobNotFound
 from mcp_server.host.connection import CURRENT
-from mcp_server.tools.answers import answer_of
 from mcp_server.tools.following import following
 from mcp_server.tools.library import whole_library
+from mcp_server.tools.outcomes import any_answer
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
@@ -32,7 +32,7 @@ def add_resources(server: "MCPServer[Any]") -> None:
         try:
             async with following(connection.engine.attach(id), id) as followed:
                 await followed.known(_KNOWN_SECONDS)
-                return answer_of(followed.view(), connection.settings).model_dump_json(
+                return any_answer(followed.view(), connection.settings).model_dump_json(
                     by_alias=True, exclude_none=True, indent=1
                 )
         except JobNotFound as error:

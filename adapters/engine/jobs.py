@@ -32,7 +32,7 @@ from adapters.errors import EngineStopped, JobNotFound, to_wire
 
 logger = logging.getLogger(__name__)
 
-_PREFIXES: dict[JobKind, str] = {"generate": "gen", "download": "pull"}
+_PREFIXES: dict[JobKind, str] = {"generate": "gen", "describe": "see", "transcribe": "hear", "download": "pull"}
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _JOB_ID = re.compile(r"[a-z]{2,8}-[0-9a-z]{8,32}")
 
@@ -72,7 +72,7 @@ class RunningJob:
     _telling: asyncio.TimerHandle | None = None
 
     def __post_init__(self) -> None:
-        count = len(self.work.conversations) if isinstance(self.work, Generate) else 0
+        count = len(self.work.conversations) if isinstance(self.work, Generate) else int(self.work.kind == "transcribe")
         self.partial = [Partial()] * count
 
     # --- what happens to it

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 PROTOCOL = 1
 LINE_LIMIT = 64 << 20
 
-JobKind = Literal["generate", "download"]
+JobKind = Literal["generate", "describe", "transcribe", "download"]
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 FINISHED: frozenset[JobState] = frozenset({"done", "failed", "cancelled"})
 FinishReason = Literal["stop", "length", "cancelled"]
@@ -25,6 +25,8 @@ MAX_PROMPTS = 256
 MAX_STOPS = 16
 MAX_STOP_LENGTH = 256
 MAX_SCHEMA_BYTES = 64 << 10
+MAX_IMAGES = 32
+MAX_HINT = 4096
 
 
 class Wire(BaseModel):
@@ -47,11 +49,53 @@ class Sampling(Wire):
     seed: int | None = Field(default=None, ge=0, lt=1 << 64)
 
 
+class TextPart(Wire):
+    type: Literal["text"] = "text"
+    text: str
+
+
+class ImagePart(Wire):
+    """A picture: a resolved path, a data URI, or an https address."""
+
+    type: Literal["image"] = "image"
+    source: str
+
+
+class VideoPart(Wire):
+    """A video at a resolved path, shown as frames with their times."""
+
+    type: Literal["video"] = "video"
+    source: str
+
+
+Part = Annotated[TextPart | ImagePart | VideoPart, Field(discriminator="type")]
+_read_parts: TypeAdapter[list[Part]] = TypeAdapter(list[Part])
+
+
+def parts_of(content: Any) -> list[Part]:
+    """The parts of a message's content, which is text, a list of parts, or nothing."""
+    if isinstance(content, str):
+        return [TextPart(text=content)]
+    return _read_parts.validate_python(content) if content else []
+
+
+def media_of(conversation: list[dict[str, Any]]) -> list[ImagePart | VideoPart]:
+    """The pictures and videos of a conversation, in order."""
+    parts = (
+        part
+        for turn in conversation
+        if not isinstance(turn.get("content"), str)
+        for part in parts_of(turn.get("content"))
+    )
+    return [part for part in parts if not isinstance(part, TextPart)]
+
+
 def _check_turn(turn: dict[str, Any]) -> dict[str, Any]:
     if turn.get("role") not in ROLES:
         raise ValueError(f"role {turn.get('role')!r} is none of {', '.join(ROLES)}")
     if not isinstance(turn.get("content"), str | list | None):
         raise ValueError("content is neither text nor a list of parts")
+    parts_of(turn.get("content"))
     return turn
 
 
@@ -60,9 +104,9 @@ Turn = Annotated[dict[str, Any], AfterValidator(_check_turn)]
 
 
 class Generate(Wire):
-    """One or several conversations to answer with one model, in one batch."""
+    """One or several conversations to answer with one model, in one batch. Those of `describe` show pictures."""
 
-    kind: Literal["generate"] = "generate"
+    kind: Literal["generate", "describe"] = "generate"
     model: str
     adapter: str | None = None
     conversations: list[Annotated[list[Turn], Field(min_length=1)]] = Field(min_length=1, max_length=MAX_PROMPTS)
@@ -77,6 +121,26 @@ class Generate(Wire):
     offline: bool = False
 
 
+Timestamps = Literal["none", "segment", "word"]
+TranscriptFormat = Literal["text", "srt", "vtt", "json"]
+
+
+class Transcribe(Wire):
+    """Sound to write down. `save_to` is a path where the transcript is written in its format when it is done."""
+
+    kind: Literal["transcribe"] = "transcribe"
+    model: str
+    audio: str
+    language: str | None = Field(default=None, max_length=64)
+    task: Literal["transcribe", "translate"] = "transcribe"
+    timestamps: Timestamps = "segment"
+    format: TranscriptFormat = "text"
+    save_to: str | None = None
+    overwrite: bool = False
+    prompt: str | None = Field(default=None, max_length=MAX_HINT)
+    offline: bool = False
+
+
 class Download(Wire):
     """A model to fetch from the hub."""
 
@@ -85,7 +149,7 @@ class Download(Wire):
     offline: bool = False
 
 
-Work = Annotated[Generate | Download, Field(discriminator="kind")]
+Work = Annotated[Generate | Transcribe | Download, Field(discriminator="kind")]
 
 
 # --- what comes of it
@@ -120,11 +184,58 @@ class Completion(Wire):
     error: dict[str, str] | None = None
 
 
+class Seen(Wire):
+    """A picture or video that the model was shown: its true format and size, and how many frames of it."""
+
+    format: str
+    width: int
+    height: int
+    frames: int = 1
+    seconds: float | None = None
+    shown_width: int
+    shown_height: int
+
+
 class Generated(Wire):
-    kind: Literal["generate"] = "generate"
+    kind: Literal["generate", "describe"] = "generate"
     model: str
     adapter: str | None
     completions: list[Completion]
+    seen: list[Seen] = []
+
+
+class Word(Wire):
+    """Times in seconds."""
+
+    text: str
+    start: float
+    end: float
+
+
+class Segment(Wire):
+    """Something that was said in one piece. Times in seconds, `words` where they were asked for."""
+
+    text: str
+    start: float
+    end: float
+    words: list[Word] = []
+
+
+class Transcribed(Wire):
+    """What was heard. `rendered` is the transcript in the format that was asked for; `file` where it was written."""
+
+    kind: Literal["transcribe"] = "transcribe"
+    model: str
+    text: str
+    rendered: str
+    format: TranscriptFormat
+    language: str | None
+    duration_s: float
+    segments: list[Segment]
+    audio_format: str
+    timing: Timing
+    file: str | None = None
+    file_error: str | None = None
 
 
 class Downloaded(Wire):
@@ -134,7 +245,7 @@ class Downloaded(Wire):
     bytes: int
 
 
-Outcome = Annotated[Generated | Downloaded, Field(discriminator="kind")]
+Outcome = Annotated[Generated | Transcribed | Downloaded, Field(discriminator="kind")]
 
 
 class Progress(Wire):

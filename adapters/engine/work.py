@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters.engine.jobs import RunningJob
+from adapters.engine.media import read_media, seen_in
 from adapters.engine.protocol import (
     Completion,
     Download,
@@ -18,12 +19,17 @@ from adapters.engine.protocol import (
     Outcome,
     Progress,
     Timing,
+    Transcribe,
+    Transcribed,
     Usage,
+    media_of,
 )
+from adapters.engine.transcription import read_sound, transcribe
 from adapters.errors import ServerError, from_wire, to_wire
 from adapters.mlx.backend import Asking, Backend, no_adapters
 from adapters.models.card import tensor_bytes, weight_files
 from adapters.models.download import download
+from adapters.models.library import check_ability
 from adapters.models.names import ModelName, resolve
 from adapters.settings import Settings
 
@@ -50,6 +56,8 @@ async def carry_out(job: RunningJob, backend: Backend, settings: Settings) -> No
 async def _outcome(job: RunningJob, backend: Backend, settings: Settings) -> Outcome:
     if isinstance(job.work, Download):
         return await _download(job, job.work, settings)
+    if isinstance(job.work, Transcribe):
+        return await _transcribe(job, job.work, backend, settings)
     return await _generate(job, job.work, backend, settings)
 
 
@@ -79,19 +87,38 @@ async def _download(job: RunningJob, work: Download, settings: Settings) -> Down
     return Downloaded(model=name, folder=str(folder), bytes=size)
 
 
-async def _generate(job: RunningJob, work: Generate, backend: Backend, settings: Settings) -> Generated:
-    no_adapters(work.adapter)
+async def _transcribe(job: RunningJob, work: Transcribe, backend: Backend, settings: Settings) -> Transcribed:
+    job.on_progress(Progress(phase="opening the file"))
+    sound = await read_sound(work, settings)
     name, folder = await _folder(job, work.model, work.offline, settings)
+    await asyncio.to_thread(check_ability, name, folder, "speech")
     loading = time.monotonic()
     async with backend.lease(name, folder, job.on_progress) as loaded:
-        asking = Asking(work, job.asked, time.monotonic() - loading, job.on_progress, job.on_written)
+        load_s = time.monotonic() - loading
+        return await transcribe(job, work, name, backend, loaded, sound, load_s, settings)
+
+
+async def _generate(job: RunningJob, work: Generate, backend: Backend, settings: Settings) -> Generated:
+    no_adapters(work.adapter)
+    shows = any(media_of(conversation) for conversation in work.conversations)
+    if shows:
+        job.on_progress(Progress(phase="opening the pictures"))
+    media = await read_media(work, settings) if shows else {}
+    name, folder = await _folder(job, work.model, work.offline, settings)
+    await asyncio.to_thread(check_ability, name, folder, "vision" if shows else "text")
+    loading = time.monotonic()
+    async with backend.lease(name, folder, job.on_progress) as loaded:
+        asking = Asking(work, job.asked, time.monotonic() - loading, job.on_progress, job.on_written, media)
         job.on_progress(Progress(phase="waiting for a place"))
+        seen = [one for conversation in work.conversations for one in seen_in(conversation, media)]
         if len(work.conversations) == 1:
             completion = await backend.answer(loaded, asking, 0)
             if completion.error is not None:
                 raise from_wire(completion.error)
-            return Generated(model=name, adapter=work.adapter, completions=[completion])
-        return Generated(model=name, adapter=work.adapter, completions=await _several(job, backend, loaded, asking))
+            completions = [completion]
+        else:
+            completions = await _several(job, backend, loaded, asking)
+        return Generated(kind=work.kind, model=name, adapter=work.adapter, completions=completions, seen=seen)
 
 
 async def _several(job: RunningJob, backend: Backend, loaded: "Loaded", asking: Asking) -> list[Completion]:

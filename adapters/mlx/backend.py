@@ -11,12 +11,13 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from adapters.engine.protocol import Completion, Generate, LoadedModel, Progress, Timing, Usage
+from adapters.engine.protocol import Completion, Generate, LoadedModel, Progress, Timing, Transcribe, Usage
 from adapters.errors import AnswerIncomplete, ContextOverflow, InvalidRequest, UnsupportedModel, to_wire
+from adapters.media.windows import Window
 from adapters.mlx.thread import MlxThread
 from adapters.models.card import read_card
 from adapters.models.safety import check_folder
@@ -25,6 +26,9 @@ from adapters.settings import Settings
 if TYPE_CHECKING:
     from adapters.mlx.residency import Loaded, Residency
     from adapters.mlx.row import Row, RowEvent
+    from adapters.mlx.runner import RowRunner
+    from adapters.mlx.sight import Media
+    from adapters.mlx.speech import Heard, SpeechModel
 
 T = TypeVar("T")
 OnProgress = Callable[[Progress], None]
@@ -112,14 +116,14 @@ class Backend:
         card = await asyncio.to_thread(read_card, folder)
         await asyncio.to_thread(check_folder, folder)
         on_progress(Progress(phase="loading", done=0, total=card.weight_bytes, unit="bytes"))
-        prepare = importlib.import_module("adapters.mlx.prepare")
-        tokenizer = await self._prepare(lambda: prepare.read_tokenizer(name, folder))
+        loading_module = importlib.import_module("adapters.mlx.loading")
+        reader = await self._prepare(lambda: loading_module.read_reader(name, card))
 
         def on_bytes(done: int, total: int) -> None:
             progress = Progress(phase="loading", done=done, total=total, unit="bytes")
             self._loop.call_soon_threadsafe(on_progress, progress)
 
-        work = residency.load(name, card, tokenizer, on_bytes, lambda: self._coming[folder])
+        work = residency.load(name, card, reader, on_bytes, lambda: self._coming[folder])
         loading = self._thread.drive(work, on_lost=residency.release)
         return await asyncio.wrap_future(loading)
 
@@ -161,7 +165,9 @@ class Backend:
         """
         prepare = importlib.import_module("adapters.mlx.prepare")
         with self._on_its_way(loaded.card.folder):
-            row: Row = await self._prepare(lambda: prepare.make_row(loaded, asking.work, index, secrets.randbits(63)))
+            row: Row = await self._prepare(
+                lambda: prepare.make_row(loaded, asking.work, index, secrets.randbits(63), asking.media)
+            )
             row.asked = asking.asked
             answer = _Answer(self, loaded, asking, row, index)
             self.submit(loaded, row)
@@ -197,21 +203,43 @@ class Backend:
             self._loop.call_soon_threadsafe(deliver)
 
     def submit(self, loaded: "Loaded", row: "Row") -> None:
-        self._thread.call(lambda: loaded.runner.submit(row))
+        runner = cast("RowRunner", loaded.runner)
+        self._thread.call(lambda: runner.submit(row))
 
     def cancel(self, loaded: "Loaded", row: "Row") -> Future[None]:
-        return self._thread.call(lambda: loaded.runner.cancel(row))
+        runner = cast("RowRunner", loaded.runner)
+        return self._thread.call(lambda: runner.cancel(row))
+
+    # --- listening
+
+    def speech_options(self, loaded: "Loaded", work: Transcribe) -> dict[str, Any]:
+        """What the model is told for this work. Raises when it cannot do what was asked."""
+        return cast("SpeechModel", loaded.runner).options(work)
+
+    async def listen(self, loaded: "Loaded", window: Window, options: dict[str, Any]) -> "Heard":
+        """What is said in a window. Cancelling this ends it at its next step."""
+        speech = cast("SpeechModel", loaded.runner)
+        work = self._thread.drive(speech.listen(window, options))
+        return await asyncio.wrap_future(work)
+
+    def same_language(self, loaded: "Loaded", language: str) -> dict[str, Any]:
+        """What keeps the model to a language that it has recognised."""
+        return cast("SpeechModel", loaded.runner).language_option(language)
 
 
 @dataclass(frozen=True)
 class Asking:
-    """A job's work, when it was asked on the monotonic clock, how long its model took to load, and who hears of it."""
+    """A job's work, when it was asked on the monotonic clock, how long its model took to load, who hears of it.
+
+    `media` holds the pictures and videos that its messages name.
+    """
 
     work: Generate
     asked: float
     load_s: float
     on_progress: OnProgress
     on_written: OnWritten
+    media: "Media" = field(default_factory=dict)
 
 
 class _Answer:

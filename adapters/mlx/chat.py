@@ -29,7 +29,7 @@ def render(
     if not tokenizer.has_chat_template:
         return Prompt(tokenizer.encode(_joined(messages)), [], False)
     tokens = _rendered(tokenizer, messages, tools, thinking, add_generation_prompt=True)
-    opened = tokenizer.has_thinking and _ends_with(tokenizer, tokens, tokenizer.think_start)
+    opened = tokenizer.has_thinking and ends_with(tokenizer, tokens, tokenizer.think_start)
     boundaries = _boundaries(tokenizer, messages, tools, thinking, tokens) if checkpoints else []
     return Prompt(tokens, boundaries, opened)
 
@@ -49,7 +49,8 @@ def _joined(messages: list[Message]) -> str:
     return "\n\n".join(str(message.get("content") or "") for message in messages)
 
 
-def _ends_with(tokenizer: Any, tokens: list[int], marker: str) -> bool:
+def ends_with(tokenizer: Any, tokens: list[int], marker: str) -> bool:
+    """Whether the last of these tokens spell the marker."""
     return tokenizer.decode(tokens[-8:]).rstrip().endswith(marker)
 
 

@@ -5,170 +5,36 @@ alone, prompts read once when several requests share them, chunks small enough t
 """
 
 import itertools
-import logging
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import mlx.core as mx
 from mlx_lm.generate import BatchGenerator
-from mlx_lm.models.cache import can_trim_prompt_cache, make_prompt_cache
+from mlx_lm.models.cache import make_prompt_cache
 
-from adapters.errors import DoesNotFit, OutOfMemory, ServerError
-from adapters.mlx.prompt_cache import PromptCache
-from adapters.mlx.row import Ended, LogitsProcessor, Reading, Row, RowEvent, Written
+from adapters.mlx.row import Ended, Reading, Row
 from adapters.mlx.row_tag import RowTag, TaggedModel
+from adapters.mlx.runner import SMALLEST_CHUNK, STEPS_BETWEEN_EVALS, RowRunner, guarded
 from adapters.mlx.sampling import BatchSampler
 
-logger = logging.getLogger(__name__)
-
-Post = Callable[[list[tuple[Row, RowEvent]]], None]
-
-# A prefix shared with a prompt that is being read is waited for from this many tokens on.
-_WORTH_SHARING = 32
 # A prompt's cache is kept as soon as it is read, before its answer is done, from this many tokens on.
 _WORTH_KEEPING = 256
-# Hybrid models' caches grow a chain of unevaluated operations, one a token, that Metal refuses in the end (mlx-lm#1845).
-_STEPS_BETWEEN_EVALS = 32
-# Chunks of a prompt, in tokens, and how long one may take, in seconds: alone, and while others are decoding.
-_CHUNK_ALONE, _CHUNK_BESIDE, _SMALLEST_CHUNK = 2048, 256, 32
-_SECONDS_ALONE, _SECONDS_BESIDE = 1.0, 0.25
-# How long an idle batch waits for requests that are known to be coming, so that those of one moment are read together.
-_MOMENT_SECONDS = 0.03
 
 
-class LanguageRunner:
-    """The continuous batch of one model.
+class LanguageRunner(RowRunner):
+    """The continuous batch of one text model."""
 
-    `room` says whether so many more bytes of KV cache fit now, `coming` how many requests are about to be submitted.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        model: Any,
-        tokenizer: Any,
-        *,
-        kv_bytes_per_token: int,
-        rows: int,
-        prompt_cache: PromptCache,
-        room: Callable[[int], bool],
-        post: Post,
-        coming: Callable[[], int] = lambda: 0,
-    ) -> None:
-        self.trimmable = can_trim_prompt_cache(make_prompt_cache(model))
-        self._name, self._tokenizer = name, tokenizer
+    def __init__(self, name: str, model: Any, tokenizer: Any, **shared: Any) -> None:
+        super().__init__(name, model, tokenizer, **shared)
         self._model = TaggedModel(model)
         self._sampler = BatchSampler(lambda: self._model.rows)
-        self._kv_bytes_per_token, self._capacity = kv_bytes_per_token, rows
-        self._prompt_cache, self._room, self._post = prompt_cache, room, post
-        self._coming = coming
-        self._moment_began: float | None = None
-        self._waiting: deque[Row] = deque()
-        self._rows: dict[int, Row] = {}
-        self._events: list[tuple[Row, RowEvent]] = []
-        self._steps = 0
-        self._tokens_per_second = 0.0
         self._generator = self._new_generator()
-
-    @property
-    def busy(self) -> bool:
-        return bool(self._rows or self._waiting)
-
-    @property
-    def row_count(self) -> int:
-        return len(self._rows)
-
-    @property
-    def reserved_bytes(self) -> int:
-        """What the rows' KV caches may grow to."""
-        return sum(self._kv_bytes(row) for row in self._rows.values())
-
-    def submit(self, row: Row) -> None:
-        """Queue a request; it is admitted in order, as places and memory allow."""
-        self._waiting.append(row)
-
-    def cancel(self, row: Row) -> None:
-        """Take a request out at once, wherever it is. What was read and written so far may serve the next one."""
-        row.cancelled = True
-        if row in self._waiting:
-            self._waiting.remove(row)
-        elif row.uid in self._rows:
-            self._leave(row)
-        else:
-            return
-        self._end(row, Ended("cancelled"))
-        self._flush()
-
-    def step(self) -> None:
-        """Admit, read a chunk, decode a token for every row, and post what came of it."""
-        if self._more_is_coming():
-            time.sleep(0.001)
-            return
-        try:
-            self._admit()
-            if self._rows:
-                self._advance()
-        except Exception as error:
-            self._fail_all(error)
-        self._flush()
-
-    def close(self) -> None:
-        """Fail what is left, and drop the batch."""
-        self._fail_all(ServerError(f"the model {self._name} was unloaded; ask again"), restart=False)
-        self._flush()
 
     # --- joining
 
-    def _more_is_coming(self) -> bool:
-        """True while the batch is empty, the first request of a moment waits, and others are about to join it."""
-        if self._rows or not self._coming():
-            self._moment_began = None
-            return False
-        now = time.monotonic()
-        self._moment_began = self._moment_began or now
-        return now - self._moment_began < _MOMENT_SECONDS
-
-    def _admit(self) -> None:
-        for row in list(self._waiting):
-            if len(self._rows) >= self._capacity:
-                return
-            if self._is_being_read(row):
-                continue
-            if not self._room(self._kv_bytes(row)):
-                if not self._rows:
-                    self._waiting.remove(row)
-                    self._end(row, Ended("stop", self._too_large(row)))
-                return
-            self._waiting.remove(row)
-            try:
-                self._insert(row)
-            except Exception as error:
-                logger.exception("model=<%s> | a row could not be inserted", self._name)
-                self._end(row, Ended("stop", error))
-
-    def _is_being_read(self, row: Row) -> bool:
-        """True when another prompt with much the same beginning is being read now: its cache is worth the wait."""
-        if row.waits_for is not None and row.waits_for.reading and row.waits_for.uid in self._rows:
-            return True  # compared once, not at every step
-        row.waits_for = None
-        readers = [other for other in self._rows.values() if other.reading and other.cache_key == row.cache_key]
-        if not readers:
-            return False
-        shared, reader = max(((self._shared(row, other), other) for other in readers), key=lambda found: found[0])
-        known = (
-            self._prompt_cache.known_prefix(self._name, row.cache_key, row.tokens) if shared >= _WORTH_SHARING else 0
-        )
-        if shared >= known + _WORTH_SHARING:
-            row.waits_for = reader
-        return row.waits_for is not None
-
-    def _shared(self, row: Row, reader: Row) -> int:
-        """How much of the reader's cache would serve this row: up to a checkpoint where caches cannot be trimmed."""
-        length = min(len(row.tokens) - 1, len(reader.tokens))
-        shared = next((i for i in range(length) if row.tokens[i] != reader.tokens[i]), length)
-        return shared if self.trimmable else max((place for place in reader.boundaries if place <= shared), default=0)
+    def _new_cache(self, model: Any) -> list[Any]:
+        return make_prompt_cache(model)
 
     def _insert(self, row: Row) -> None:
         row.waits_for = None
@@ -181,7 +47,7 @@ class LanguageRunner:
             caches=[[*(cache or make_prompt_cache(self._model.model)), RowTag([row])]],
             all_tokens=[list(known)],
             samplers=[self._sampler],
-            logits_processors=[[_guarded(row, processor) for processor in row.processors]],
+            logits_processors=[[guarded(row, processor) for processor in row.processors]],
         )
         self._rows[row.uid] = row
         row.admitted = time.monotonic()
@@ -201,10 +67,10 @@ class LanguageRunner:
         started, before = time.monotonic(), self._generator._counters.prompt_tokens  # pyright: ignore[reportPrivateUsage]
         prompts, tokens = self._generator.next()
         read = self._generator._counters.prompt_tokens - before  # pyright: ignore[reportPrivateUsage]
-        if read >= _SMALLEST_CHUNK:
+        if read >= SMALLEST_CHUNK:
             self._tokens_per_second = read / max(time.monotonic() - started, 1e-6)
         self._steps += 1
-        if self._steps % _STEPS_BETWEEN_EVALS == 0:
+        if self._steps % STEPS_BETWEEN_EVALS == 0:
             batch = self._generator._generation_batch  # pyright: ignore[reportPrivateUsage]
             mx.eval([cache.state for cache in batch.prompt_cache])
         for response in prompts:
@@ -214,14 +80,6 @@ class LanguageRunner:
         for row in [row for row in self._rows.values() if row.error is not None]:
             self._leave(row)
             self._end(row, Ended("stop", row.error))
-
-    def _chunk(self, reading: int, decoding: int) -> int:
-        """Prompt tokens to read next: a power of two that is done in time at the speed seen last."""
-        most, seconds = (_CHUNK_BESIDE, _SECONDS_BESIDE) if decoding else (_CHUNK_ALONE, _SECONDS_ALONE)
-        if not self._tokens_per_second:
-            return _CHUNK_BESIDE
-        wanted = int(self._tokens_per_second * seconds / max(reading, 1))
-        return min(most, max(_SMALLEST_CHUNK, 1 << max(wanted, 1).bit_length() - 1))
 
     def _read(self, response: Any) -> None:
         row = self._rows[response.uid]
@@ -241,25 +99,13 @@ class LanguageRunner:
         row = self._rows.get(response.uid)
         if row is None:
             return
-        row.last_token = time.monotonic()
-        row.first_token = row.first_token or row.last_token
-        row.completion_tokens += 1
-        if response.finish_reason != "stop":
-            row.detokenizer.add_token(response.token)
-        if response.finish_reason:
-            row.detokenizer.finalize()
-        text, reasoning = row.answer.add(row.detokenizer.last_segment)
-        if response.finish_reason:
-            rest = row.answer.finish()
-            text, reasoning = text + rest[0], reasoning + rest[1]
-        if text or reasoning:
-            self._events.append((row, Written(text, reasoning)))
+        stopped = self._wrote(row, response.token, response.finish_reason)
         if response.finish_reason:
             del self._rows[response.uid]
             if row.error is None:
                 self._store(row, response.all_tokens, response.prompt_cache)
             self._end(row, Ended("stop" if row.answer.stopped else response.finish_reason, row.error))
-        elif row.answer.stopped:
+        elif stopped:
             self._leave(row)
             self._end(row, Ended("stop"))
 
@@ -285,37 +131,8 @@ class LanguageRunner:
         mx.eval([entry.state for entry in kept])
         self._prompt_cache.store(self._name, row.cache_key, list(tokens), kept)
 
-    def _end(self, row: Row, event: Ended) -> None:
-        self._events.append((row, event))
-
-    def _fail_all(self, error: Exception, restart: bool = True) -> None:
-        """The batch is lost: every row in it fails, and the next starts clean."""
-        if restart:
-            logger.error("model=<%s>, rows=<%s> | the batch failed", self._name, len(self._rows), exc_info=error)
-        told = _told(error)
-        for row in [*self._rows.values(), *([] if restart else self._waiting)]:
-            self._end(row, Ended("stop", told))
-        self._rows.clear()
-        if not restart:
-            self._waiting.clear()
-        mx.clear_cache()
+    def _restart(self) -> None:
         self._generator = self._new_generator()
-
-    def _flush(self) -> None:
-        if self._events:
-            self._post(self._events)
-            self._events = []
-
-    # --- sizes
-
-    def _kv_bytes(self, row: Row) -> int:
-        return self._kv_bytes_per_token * (len(row.tokens) + row.max_tokens)
-
-    def _too_large(self, row: Row) -> DoesNotFit:
-        return DoesNotFit(
-            f"a prompt of {len(row.tokens)} tokens with max_tokens={row.max_tokens} needs {self._kv_bytes(row) / 1e9:.2f} GB of memory for {self._name}, and there is less; "
-            "shorten the prompt, lower max_tokens, or unload other models"
-        )
 
     def _new_generator(self) -> BatchGenerator:
         generator = BatchGenerator(
@@ -329,25 +146,3 @@ class LanguageRunner:
         # Undoes the one thing that its construction changes for the whole machine: the wired limit (mlx#3186).
         generator.close()
         return generator
-
-
-def _guarded(row: Row, processor: LogitsProcessor) -> LogitsProcessor:
-    """A processor that raises fails its own row, not the batch."""
-
-    def guarded(tokens: Any, logits: Any) -> Any:
-        if row.error is None:
-            try:
-                return processor(tokens, logits)
-            except Exception as error:
-                row.error = error
-        return logits
-
-    return guarded
-
-
-def _told(error: Exception) -> Exception:
-    if isinstance(error, MemoryError) or "alloc" in str(error).lower():
-        return OutOfMemory(
-            f"the machine ran out of memory while answering ({str(error)[:200]}); shorten the prompt, ask for fewer answers at once, or take a smaller model"
-        )
-    return error

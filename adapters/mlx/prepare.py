@@ -3,37 +3,37 @@
 Runs on the engine's preparing thread, one request at a time. Imports MLX; evaluates nothing.
 """
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlx_lm.sample_utils import make_logits_processors
-from mlx_lm.utils import load_config, load_tokenizer
 
-from adapters.engine.protocol import Generate
+from adapters.engine.protocol import Generate, TextPart, media_of, parts_of
 from adapters.errors import InvalidRequest, UnsupportedModel
 from adapters.mlx.answer import AnswerText, markers_of
 from adapters.mlx.backend import check_room
-from adapters.mlx.chat import Prompt, render
+from adapters.mlx.chat import Prompt, ends_with, render
 from adapters.mlx.residency import Loaded
 from adapters.mlx.row import LogitsProcessor, Row
+from adapters.mlx.runner import RowRunner
 from adapters.mlx.schema import Reasoning, SchemaMask, compile_schema, grammar_tokenizer
 
-
-def read_tokenizer(name: str, folder: Path) -> Any:
-    """The tokenizer of the model in that folder. Raises UnsupportedModel when there is none that can be read."""
-    try:
-        return load_tokenizer(folder, eos_token_ids=load_config(folder).get("eos_token_id"))
-    except Exception as error:  # transformers raises what it likes for a damaged tokenizer
-        reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
-        raise UnsupportedModel(f"the tokenizer of {name} cannot be read: {reason}. Download the model again") from error
+if TYPE_CHECKING:
+    from adapters.mlx.sight import Media, Sight
 
 
-def make_row(loaded: Loaded, work: Generate, index: int, random_seed: int) -> Row:
-    """The row of one conversation. Raises what is wrong with it as a ServerError."""
-    tokenizer = loaded.tokenizer
-    prompt = render(
-        tokenizer, work.conversations[index], work.tools, work.thinking, checkpoints=not loaded.runner.trimmable
-    )
+def make_row(loaded: Loaded, work: Generate, index: int, random_seed: int, media: "Media") -> Row:
+    """The row of one conversation, with the pictures and videos that it names. Raises what is wrong with it."""
+    assert isinstance(loaded.runner, RowRunner)
+    tokenizer, conversation = loaded.tokenizer, work.conversations[index]
+    sight: Sight | None = None
+    if media_of(conversation):
+        sight = _looked(loaded, conversation, work, media)
+        opened = tokenizer.has_thinking and ends_with(tokenizer, sight.tokens, tokenizer.think_start)
+        prompt = Prompt(sight.key, [], opened)
+    else:
+        prompt = render(
+            tokenizer, _plain(conversation), work.tools, work.thinking, checkpoints=not loaded.runner.trimmable
+        )
     if not prompt.tokens:
         raise InvalidRequest("the prompt has no tokens; write something")
     vocabulary = len(tokenizer.vocab)
@@ -54,7 +54,29 @@ def make_row(loaded: Loaded, work: Generate, index: int, random_seed: int) -> Ro
         on_event=lambda _: None,
         processors=_processors(loaded, work, prompt),
         boundaries=prompt.boundaries,
+        sight=sight,
     )
+
+
+def _looked(loaded: Loaded, conversation: list[dict[str, Any]], work: Generate, media: "Media") -> "Sight":
+    from adapters.mlx.sight import look
+
+    template: dict[str, Any] = {"enable_thinking": work.thinking}
+    if work.thinking and not loaded.tokenizer.has_thinking:
+        raise UnsupportedModel("this model has no thinking mode; leave `thinking` out, or choose a reasoning model")
+    if work.tools:
+        template["tools"] = work.tools
+    return look(loaded.model, loaded.reader.processor, conversation, media, loaded.name, **template)
+
+
+def _plain(conversation: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The messages with text that came in parts put together."""
+    return [
+        turn | {"content": "\n".join(part.text for part in parts_of(turn["content"]) if isinstance(part, TextPart))}
+        if isinstance(turn.get("content"), list)
+        else turn
+        for turn in conversation
+    ]
 
 
 def _processors(loaded: Loaded, work: Generate, prompt: Prompt) -> list[LogitsProcessor]:

@@ -14,12 +14,14 @@ from typing import Any
 import mlx.core as mx
 import psutil
 from mlx.utils import tree_flatten
-from mlx_lm.utils import load_model
 
 from adapters.engine.protocol import LoadedModel
-from adapters.errors import DoesNotFit, OutOfMemory, UnsupportedModel
-from adapters.mlx.language import LanguageRunner, Post
+from adapters.errors import DoesNotFit, OutOfMemory
+from adapters.mlx.language import LanguageRunner
+from adapters.mlx.loading import Reader, lazy_model, settle
 from adapters.mlx.prompt_cache import PromptCache
+from adapters.mlx.runner import Post, RowRunner
+from adapters.mlx.speech import SpeechModel
 from adapters.mlx.thread import MlxThread
 from adapters.models.card import ModelCard
 from adapters.models.library import models_on_disk
@@ -43,12 +45,17 @@ class Loaded:
 
     name: str
     card: ModelCard
-    tokenizer: Any
-    runner: LanguageRunner
+    reader: Reader
+    model: Any
+    runner: RowRunner | SpeechModel
     bytes: int
     leases: int = 0
     used: float = field(default_factory=time.monotonic)
     grammar_tokenizer: Any = None
+
+    @property
+    def tokenizer(self) -> Any:
+        return self.reader.tokenizer
 
     @property
     def idle(self) -> bool:
@@ -122,11 +129,11 @@ class Residency:
         return loaded
 
     def load(
-        self, name: str, card: ModelCard, tokenizer: Any, on_bytes: OnBytes, coming: Callable[[], int] = lambda: 0
+        self, name: str, card: ModelCard, reader: Reader, on_bytes: OnBytes, coming: Callable[[], int] = lambda: 0
     ) -> Generator[None, None, Loaded]:
         """Bring a model into memory piece by piece, and give it with a lease on it.
 
-        Raises DoesNotFit with the numbers, UnsupportedModel when mlx_lm does not know its architecture.
+        Raises DoesNotFit with the numbers, UnsupportedModel when no library knows its architecture.
         """
         if loaded := self.find(card.folder):
             return loaded
@@ -135,14 +142,31 @@ class Residency:
         )
         self._coming[card.folder] = card.weight_bytes
         try:
-            model = _lazy_model(name, card.folder)
+            model = lazy_model(name, card)
             yield from _fill(model, card.weight_bytes, on_bytes)
         finally:
             del self._coming[card.folder]
-        runner = LanguageRunner(
+        runner = self._runner(card, model, reader, coming)
+        loaded = Loaded(name, card, reader, model, runner, card.weight_bytes, leases=1)
+        self._loaded[card.folder] = loaded
+        self._thread.add(runner)
+        logger.info("model=<%s>, bytes=<%s> | loaded", name, card.weight_bytes)
+        return loaded
+
+    def _runner(
+        self, card: ModelCard, model: Any, reader: Reader, coming: Callable[[], int]
+    ) -> RowRunner | SpeechModel:
+        if "speech" in card.abilities:
+            return SpeechModel(model)
+        kind: type[RowRunner] = LanguageRunner
+        if "vision" in card.abilities:
+            from adapters.mlx.vision import VisionRunner  # its library takes a second to import
+
+            kind = VisionRunner
+        return kind(
             str(card.folder),
             model,
-            tokenizer,
+            reader.tokenizer,
             kv_bytes_per_token=card.kv_bytes_per_token,
             rows=self._settings.rows,
             prompt_cache=self.prompt_cache,
@@ -150,11 +174,6 @@ class Residency:
             post=self._post,
             coming=coming,
         )
-        loaded = Loaded(name, card, tokenizer, runner, card.weight_bytes, leases=1)
-        self._loaded[card.folder] = loaded
-        self._thread.add(runner)
-        logger.info("model=<%s>, bytes=<%s> | loaded", name, card.weight_bytes)
-        return loaded
 
     def release(self, loaded: Loaded) -> None:
         """Give a lease back."""
@@ -185,6 +204,7 @@ class Residency:
         del self._loaded[loaded.card.folder]
         self._thread.remove(loaded.runner)
         loaded.runner.close()
+        loaded.model = None
         self.prompt_cache.drop(str(loaded.card.folder))
         logger.info("model=<%s> | unloaded", loaded.name)
         del loaded
@@ -211,18 +231,6 @@ class Residency:
         ]
 
 
-def _lazy_model(name: str, folder: Path) -> Any:
-    """The model with weights that are not read yet."""
-    try:
-        model, _ = load_model(folder, lazy=True)
-    except (ValueError, KeyError, TypeError, FileNotFoundError, AttributeError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
-        raise UnsupportedModel(
-            f"{name} cannot be loaded as a text model: {reason}. Choose a text model in MLX format, such as those of mlx-community"
-        ) from error
-    return model
-
-
 def _fill(model: Any, weight_bytes: int, on_bytes: OnBytes) -> Generator[None, None, None]:
     """Read the weights, a piece at a time."""
     done, piece, size = 0, [], 0
@@ -237,8 +245,8 @@ def _fill(model: Any, weight_bytes: int, on_bytes: OnBytes) -> Generator[None, N
                 on_bytes(min(done, weight_bytes), weight_bytes)
                 piece, size = [], 0
                 yield
-        # Some layers keep arrays that are no parameters; unevaluated, they would belong to this thread's stream only.
-        mx.eval(piece, model.state)
+        mx.eval(piece)
+        settle(model)
     except (MemoryError, RuntimeError) as error:
         raise OutOfMemory(
             f"the machine ran out of memory while loading ({str(error)[:200]}); choose a smaller model"

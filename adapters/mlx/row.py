@@ -3,10 +3,13 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adapters.engine.protocol import FinishReason, Sampling
 from adapters.mlx.answer import AnswerText
+
+if TYPE_CHECKING:
+    from adapters.mlx.sight import Sight
 
 # (tokens of the row so far, logits [1, vocabulary]) -> logits, as in mlx_lm.
 LogitsProcessor = Callable[[Any, Any], Any]
@@ -43,6 +46,7 @@ RowEvent = Reading | Written | Ended
 class Row:
     """A request for one answer. The first block is set by who asks, the second belongs to the MLX thread.
 
+    `tokens` of a prompt with pictures are its key: what the pictures hold stands among them, the real ones in `sight`.
     `boundaries` are the places in the prompt, in tokens, where a cache that cannot be trimmed is worth keeping.
     """
 
@@ -55,6 +59,7 @@ class Row:
     on_event: Callable[[RowEvent], None]
     processors: Sequence[LogitsProcessor] = ()
     boundaries: Sequence[int] = ()
+    sight: "Sight | None" = None
     asked: float = field(default_factory=time.monotonic)
 
     uid: int | None = None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.errors import UnsupportedModel
+from adapters.models.abilities import Ability, abilities_of
 
 # Safetensors: eight bytes of length, then that much JSON (https://huggingface.co/docs/safetensors).
 _LONGEST_HEADER = 100 << 20
@@ -27,6 +28,7 @@ class ModelCard:
     vocabulary: int
     kv_bytes_per_token: int
     quantization: str | None
+    abilities: tuple[Ability, ...] = ("text",)
 
 
 def read_card(folder: Path) -> ModelCard:
@@ -54,12 +56,13 @@ def _read_card(folder: Path, stamp: tuple[tuple[str, int], ...]) -> ModelCard:
     text: dict[str, Any] = config.get("text_config") or config
     return ModelCard(
         folder=folder,
-        architecture=str(config.get("model_type", "unknown")),
+        architecture=str(config.get("model_type") or config.get("target", "unknown").rpartition(".")[2]),
         weight_bytes=sum(tensor_bytes(path) for path in weights),
         context=_context(text),
         vocabulary=int(text.get("vocab_size") or config.get("vocab_size") or 0),
         kv_bytes_per_token=_kv_bytes_per_token(text),
         quantization=_quantization(config),
+        abilities=abilities_of(config),
     )
 
 

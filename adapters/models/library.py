@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.errors import ServerError
+from adapters.errors import ServerError, UnsupportedModel
+from adapters.models.abilities import Ability
 from adapters.models.card import ModelCard, read_card
 from adapters.models.names import STARTERS
 from adapters.models.safety import check_folder
@@ -53,3 +54,18 @@ def models_on_disk() -> Iterator[Shelved]:
             yield Shelved(entry.name, entry.folder, read_card(entry.folder))
         except ServerError as error:
             yield Shelved(entry.name, entry.folder, None, str(error))
+
+
+_DOES: dict[Ability, str] = {"text": "write", "vision": "see", "speech": "hear"}
+_KINDS: dict[Ability, str] = {"text": "a text model", "vision": "a vision model", "speech": "a speech model"}
+
+
+def check_ability(name: str, folder: Path, wanted: Ability) -> None:
+    """Raise UnsupportedModel, with models that can, when the model of that folder cannot do what is wanted."""
+    abilities = read_card(folder).abilities
+    if wanted in abilities:
+        return
+    able = [entry.name for entry in models_on_disk() if entry.card and wanted in entry.card.abilities]
+    raise UnsupportedModel(
+        f"{name} is {_KINDS[abilities[-1]]} and cannot {_DOES[wanted]}; choose {_KINDS[wanted]}, such as {', '.join(able[:3]) or 'one of mlx-community'}"
+    )

@@ -12,7 +12,7 @@ from adapters.settings import Settings
 
 STARTER = Path(__file__).parent.parent / "starter"
 # The models that this project makes and ships, by the name that stands for each.
-STARTERS = {"starter": STARTER / "text"}
+STARTERS = {"starter": STARTER / "text", "starter-vision": STARTER / "vision", "starter-speech": STARTER / "speech"}
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 
 

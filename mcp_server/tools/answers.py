@@ -7,13 +7,17 @@ from typing import Any
 from mcp.types import CallToolResult, TextContent
 from pydantic import BaseModel, Field
 
-from adapters.engine.protocol import Completion, FinishReason, Generated, JobState, JobView, Timing, Usage
+from adapters.engine.protocol import Completion, Downloaded, FinishReason, Generated, JobState, JobView, Timing, Usage
 from adapters.places import outputs_folder
 from adapters.settings import Settings
 
 # Clients cut or refuse larger results: characters of one answer, and of all answers of a call together.
 MOST_CHARACTERS = 40_000
-STARTER_NOTE = "starter is a tiny demonstration model; name a real one with `model`, or set one with --model"
+STARTER_NOTES = {
+    "starter": "starter is a tiny demonstration model; name a real one with `model`, or set one with --model",
+    "starter-vision": "starter-vision is a tiny demonstration model that knows plain coloured shapes only; name a real one with `model`, or set one with --vision-model",
+    "starter-speech": "starter-speech is a tiny demonstration model that knows digits and short commands only; name a real one with `model`, or set one with --speech-model",
+}
 
 
 class AnswerUsage(BaseModel):
@@ -63,6 +67,24 @@ class JobAnswer(Answer):
     note: str | None = Field(default=None, description="Something that the user should know about this answer")
 
 
+class ShownImage(BaseModel):
+    """A picture or video as the model was shown it."""
+
+    format: str = Field(description="The true format, by the file's content")
+    width: int = Field(description="Pixels across, upright")
+    height: int = Field(description="Pixels down, upright")
+    frames: int = Field(default=1, description="How many frames of it were shown")
+    seconds: float | None = Field(default=None, description="A video's length")
+    shown_width: int = Field(description="Pixels across that the model was shown: large pictures are scaled down")
+    shown_height: int = Field(description="Pixels down that the model was shown")
+
+
+class PictureAnswer(JobAnswer):
+    """An answer about pictures."""
+
+    images: list[ShownImage] | None = Field(default=None, description="What was shown, in order")
+
+
 def tool_result(answer: BaseModel, text: str) -> CallToolResult:
     """A structured result and its text, each of which stands alone."""
     structured = answer.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -84,14 +106,21 @@ def answer_of(view: JobView, settings: Settings, several: bool | None = None) ->
         "phase": None if view.state in ("done", "failed") else str(view.progress),
         "error": view.error["message"] if view.error else None,
     }
-    if view.outcome and view.outcome.model == "starter":
-        common["note"] = STARTER_NOTE
-    if view.outcome and not isinstance(view.outcome, Generated):
+    if view.outcome and view.outcome.model in STARTER_NOTES:
+        common["note"] = STARTER_NOTES[view.outcome.model]
+    if isinstance(view.outcome, Downloaded):
         return JobAnswer(**common, text=f"{view.outcome.model} is on this machine, in {view.outcome.folder}")
     if several:
         return JobAnswer(**common, results=answers, text=_joined(answers), truncated=any(a.truncated for a in answers))
     single = answers[0].model_dump() if answers else {}
     return JobAnswer(**(single | {key: value for key, value in common.items() if value is not None}))
+
+
+def picture_answer_of(view: JobView, settings: Settings) -> PictureAnswer:
+    """The answer about pictures that a job's view holds, like `answer_of`."""
+    images = view.outcome.seen if isinstance(view.outcome, Generated) else []
+    shown = [ShownImage(**image.model_dump()) for image in images]
+    return PictureAnswer(**answer_of(view, settings).model_dump(), images=shown or None)
 
 
 def _completed(job: str, outcome: Generated, settings: Settings) -> list[Answer]:

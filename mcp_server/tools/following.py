@@ -27,12 +27,15 @@ EVERY = 0.25
 # Where in a call each phase lies, in percent: clients draw one bar that must never go back.
 _PHASES = {
     "waiting": (0, 0),
+    "opening the file": (0, 1),
+    "opening the pictures": (0, 1),
     "starting MLX": (1, 2),
     "downloading": (2, 40),
     "loading": (40, 60),
     "waiting for a place": (60, 60),
     "reading prompt": (60, 70),
     "writing": (70, 99),
+    "listening": (60, 99),
 }
 
 

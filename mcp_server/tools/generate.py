@@ -8,16 +8,7 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 from pydantic import BaseModel, ConfigDict, Field
 
-from adapters.engine.protocol import (
-    MAX_PROMPTS,
-    MAX_STOP_LENGTH,
-    MAX_STOPS,
-    MAX_TEMPERATURE,
-    MAX_TOKENS,
-    MAX_TOP_K,
-    Generate,
-    Sampling,
-)
+from adapters.engine.protocol import MAX_PROMPTS, Generate, Sampling
 from adapters.errors import FileRefused, InvalidRequest, from_wire
 from mcp_server.grants import Grants, read_text
 from mcp_server.host.connection import Connection
@@ -25,6 +16,18 @@ from mcp_server.tools.answers import JobAnswer, answer_of, as_text, tool_result
 from mcp_server.tools.definition import ToolDefinition, hints
 from mcp_server.tools.following import run
 from mcp_server.tools.models import named_model
+from mcp_server.tools.sampling import (
+    JsonSchema,
+    MaxTokens,
+    MinP,
+    RepetitionPenalty,
+    Seed,
+    Stop,
+    Temperature,
+    Thinking,
+    TopK,
+    TopP,
+)
 
 MAX_FILES = 32
 MAX_TEXT = 16 << 20
@@ -68,47 +71,16 @@ async def generate(
         str,
         Field(description="`default`, `starter`, a hub id such as mlx-community/Qwen3-4B-4bit, or an absolute folder."),
     ] = "default",
-    max_tokens: Annotated[
-        int, Field(description="Write at most this many tokens, reasoning included.", ge=1, le=MAX_TOKENS)
-    ] = 1024,
-    temperature: Annotated[
-        float,
-        Field(description="0 takes the likeliest token each time; higher is more varied.", ge=0, le=MAX_TEMPERATURE),
-    ] = 0.0,
-    top_p: Annotated[
-        float, Field(description="Choose among the likeliest tokens that make up this probability.", gt=0, le=1)
-    ] = 1.0,
-    top_k: Annotated[
-        int, Field(description="Choose among this many likeliest tokens; 0 for all.", ge=0, le=MAX_TOP_K)
-    ] = 0,
-    min_p: Annotated[
-        float,
-        Field(
-            description="Leave out tokens less likely than this part of the likeliest one's probability.", ge=0, le=1
-        ),
-    ] = 0.0,
-    repetition_penalty: Annotated[
-        float, Field(description="Above 1 discourages repeating recent tokens.", gt=0, le=10)
-    ] = 1.0,
-    seed: Annotated[
-        int | None,
-        Field(
-            description="With a temperature above 0: the same seed and request give the same answer.", ge=0, lt=1 << 63
-        ),
-    ] = None,
-    stop: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH)]] | None,
-        Field(description="End the answer before any of these strings.", max_length=MAX_STOPS),
-    ] = None,
-    json_schema: Annotated[
-        dict[str, Any] | None,
-        Field(
-            description="A JSON schema that the answer must follow. It is enforced while writing: the call gives a valid value in `json`, or fails."
-        ),
-    ] = None,
-    thinking: Annotated[
-        bool, Field(description="Let a reasoning model think before it answers; its thoughts come in `reasoning`.")
-    ] = False,
+    max_tokens: MaxTokens = 1024,
+    temperature: Temperature = 0.0,
+    top_p: TopP = 1.0,
+    top_k: TopK = 0,
+    min_p: MinP = 0.0,
+    repetition_penalty: RepetitionPenalty = 1.0,
+    seed: Seed = None,
+    stop: Stop = None,
+    json_schema: JsonSchema = None,
+    thinking: Thinking = False,
 ) -> Annotated[CallToolResult, JobAnswer]:
     began = time.monotonic()
     connection: Connection = ctx.request_context.lifespan_context

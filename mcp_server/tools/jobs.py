@@ -9,9 +9,10 @@ from pydantic import Field
 
 from adapters.engine.protocol import JobView
 from mcp_server.host.connection import Connection
-from mcp_server.tools.answers import JobAnswer, answer_of, as_text, tool_result
+from mcp_server.tools.answers import tool_result
 from mcp_server.tools.definition import ToolDefinition, hints
 from mcp_server.tools.following import EVERY, RESERVE, following
+from mcp_server.tools.outcomes import AnyAnswer, any_answer, any_text
 
 MOST_SECONDS = 50
 
@@ -22,24 +23,24 @@ async def check_job(
     wait_seconds: Annotated[
         float, Field(description="Wait up to this long for the job to end.", ge=0, le=MOST_SECONDS)
     ] = 0,
-) -> Annotated[CallToolResult, JobAnswer]:
+) -> Annotated[CallToolResult, AnyAnswer]:
     connection: Connection = ctx.request_context.lifespan_context
     deadline = time.monotonic() + connection.settings.reply_within - RESERVE
     async with following(connection.engine.attach(job, EVERY), job, ctx.report_progress) as followed:
         await followed.known(deadline - time.monotonic())
         await followed.ended(min(wait_seconds, deadline - time.monotonic()))
         view = followed.view()
-    answer = answer_of(view, connection.settings)
-    return tool_result(answer, as_text(answer))
+    answer = any_answer(view, connection.settings)
+    return tool_result(answer, any_text(answer, view))
 
 
 async def cancel_job(
     ctx: Context[Connection, Any],
     job: Annotated[str, Field(description="The id that another tool's answer gave.")],
-) -> Annotated[CallToolResult, JobAnswer]:
+) -> Annotated[CallToolResult, AnyAnswer]:
     connection: Connection = ctx.request_context.lifespan_context
     view: JobView = await connection.engine.cancel(job)
-    answer = answer_of(view, connection.settings)
+    answer = any_answer(view, connection.settings)
     if view.state == "cancelled":
         kept = sum(len(part.text) for part in view.partial)
         answer.note = (
@@ -47,7 +48,7 @@ async def cancel_job(
         )
         return tool_result(answer, f"{answer.text}\n\n[job {job}: {answer.note}]".strip())
     answer.note = f"nothing was cancelled: the job was {view.state} already"
-    return tool_result(answer, as_text(answer))
+    return tool_result(answer, any_text(answer, view))
 
 
 CHECK_JOB = ToolDefinition(

@@ -11,9 +11,10 @@ from pydantic import BaseModel, Field
 
 from adapters.engine.protocol import EngineStatus, JobState, LoadedModel
 from adapters.errors import InvalidRequest
+from adapters.models.abilities import Ability
 from adapters.models.library import Shelved, models_on_disk
 from adapters.places import jobs_folder
-from adapters.settings import GB
+from adapters.settings import GB, Settings
 from mcp_server.host.connection import Connection
 from mcp_server.tools.answers import tool_result
 from mcp_server.tools.definition import ToolDefinition, hints
@@ -25,7 +26,10 @@ class ModelEntry(BaseModel):
     """A model on this machine."""
 
     name: str = Field(description="What to pass as `model`")
-    default: bool = Field(default=False, description="True for the model that `default` stands for")
+    default: bool = Field(default=False, description="True for a model that `default` stands for in one of the tools")
+    abilities: list[Ability] | None = Field(
+        default=None, description="What it can do: write `text`, see pictures (`vision`), hear `speech`"
+    )
     architecture: str | None = Field(default=None, description="The model's architecture, from its configuration")
     bytes: int | None = Field(default=None, description="Size of its weights")
     quantization: str | None = Field(default=None, description="Such as 4-bit, where its weights are quantised")
@@ -96,7 +100,8 @@ def _model_entry(entry: Shelved, status: EngineStatus | None, connection: Connec
     limit = status.memory_limit if status else 0
     return ModelEntry(
         name=entry.name,
-        default=entry.name == connection.settings.model,
+        default=entry.name in _defaults(connection.settings),
+        abilities=list(card.abilities) if card else None,
         architecture=card.architecture if card else None,
         bytes=card.weight_bytes if card else None,
         quantization=card.quantization if card else None,
@@ -105,6 +110,10 @@ def _model_entry(entry: Shelved, status: EngineStatus | None, connection: Connec
         fits=card.weight_bytes < limit if card and limit else None,
         problem=entry.problem,
     )
+
+
+def _defaults(settings: Settings) -> set[str]:
+    return {settings.model, settings.vision_model, settings.speech_model}
 
 
 def _job_entries(status: EngineStatus | None) -> list[JobEntry]:
@@ -167,6 +176,7 @@ def _model_line(entry: ModelEntry) -> str:
     if entry.problem:
         return f"{entry.name}: cannot be used: {entry.problem}"
     facts = [
+        " and ".join(entry.abilities or []),
         entry.architecture or "",
         entry.quantization or "",
         f"{(entry.bytes or 0) / GB:.2f} GB",
@@ -190,7 +200,7 @@ LIST_LIBRARY = ToolDefinition(
     name="list-library",
     title="List the library",
     description=(
-        "What is on the user's machine: models (size, context, which is the default, which are in memory) and jobs of the "
+        "What is on the user's machine: models (what each can do, size, context, which are defaults, which are in memory) and jobs of the "
         "last day. Use it to choose a `model`, or to find the id of a job. A hub model that is not listed can still be "
         "named: it is downloaded when it is first used, unless the user forbids that."
     ),

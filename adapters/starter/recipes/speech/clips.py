@@ -42,7 +42,9 @@ def _joined(chance: random.Random, spoken: list[Utterance], count: int) -> Clip:
             break
         said.append((at / RATE, (at + len(samples)) / RATE, utterance.text))
         last = index == count - 1
-        after = chance.choice([0.0, chance.uniform(0, 0.6), chance.uniform(0, 0.2)]) if last else chance.uniform(0.4, 1.4)
+        after = (
+            chance.choice([0.0, chance.uniform(0, 0.6), chance.uniform(0, 0.2)]) if last else chance.uniform(0.4, 1.4)
+        )
         parts += [samples, _silence(after)]
         at += len(samples) + len(parts[-1])
     if not count:

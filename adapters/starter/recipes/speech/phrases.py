@@ -101,7 +101,7 @@ def is_held_out(text: str) -> bool:
     """Whether a sentence is kept for grading: an eighth of those of three words or more, chosen by hash."""
     if len(text.split()) < 3 or text in FIXED:  # fixed phrases have words that are found nowhere else
         return False
-    return int(hashlib.md5(text.encode()).hexdigest(), 16) % 8 == 0
+    return int(hashlib.md5(text.encode(), usedforsecurity=False).hexdigest(), 16) % 8 == 0
 
 
 def draw_phrase(chance: random.Random, held_out: bool = False) -> str:

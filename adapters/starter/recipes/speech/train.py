@@ -58,7 +58,10 @@ class Targets:
         """Inputs and targets; sometimes after an earlier text, with or without timestamps."""
         given: list[int] = []
         if chance.random() < 0.12:
-            given = [self.previous, *(i for _ in range(chance.randint(1, 3)) for i in self.encode(chance.choice(self.texts)))]
+            given = [
+                self.previous,
+                *(i for _ in range(chance.randint(1, 3)) for i in self.encode(chance.choice(self.texts))),
+            ]
         begin, timed = len(given), chance.random() < 0.6
         given += [self.start] if timed else [self.start, self.no_timestamps]
         written: list[int] = []

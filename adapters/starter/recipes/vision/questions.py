@@ -4,7 +4,16 @@ import json
 import random
 from dataclasses import dataclass, replace
 
-from adapters.starter.recipes.vision.scenes import COLOURS, PLACES, SHAPES, Scene, Thing, arrangement, is_held_out, paint
+from adapters.starter.recipes.vision.scenes import (
+    COLOURS,
+    PLACES,
+    SHAPES,
+    Scene,
+    Thing,
+    arrangement,
+    is_held_out,
+    paint,
+)
 
 Asked = tuple[str, str]  # question, answer
 
@@ -59,13 +68,25 @@ def questions(chance: random.Random, scene: Scene) -> list[Asked]:
     colours = [thing.colour for thing in scene.things]
     shapes = [thing.shape for thing in scene.things]
     if scene.kind == "one":
-        found.append((chance.choice([f"What {colour_word} is it?", f"What {colour_word} is the shape?"]), _first_upper(colours[0])))
-        found.append((chance.choice(["What shape is it?", "Which shape is this?", "What shape is this?"]), _first_upper(shapes[0])))
+        found.append(
+            (
+                chance.choice([f"What {colour_word} is it?", f"What {colour_word} is the shape?"]),
+                _first_upper(colours[0]),
+            )
+        )
+        found.append(
+            (
+                chance.choice(["What shape is it?", "Which shape is this?", "What shape is this?"]),
+                _first_upper(shapes[0]),
+            )
+        )
         found.append((chance.choice(AS_JSON), json.dumps({"color": colours[0], "shape": shapes[0]})))
     elif len(set(colours)) == 1:
         found.append((f"What {colour_word} are the shapes?", _first_upper(colours[0])))
     for _ in range(2):
-        asked = chance.choice(["How many shapes are there?", "How many objects are there?", "How many shapes do you see?"])
+        asked = chance.choice(
+            ["How many shapes are there?", "How many objects are there?", "How many shapes do you see?"]
+        )
         found.append((asked, str(len(scene.things))))
     shape = chance.choice([*shapes, chance.choice(SHAPES)])
     found.append((f"How many {plural(shape)} are there?", str(shapes.count(shape))))

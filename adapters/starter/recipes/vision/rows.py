@@ -48,7 +48,7 @@ class _Row:
         self.tokens += ids
         self.learned += [learned] * len(ids)
         self.branch += [branch] * len(ids)
-        self.positions += [(start + i,) * 3 for i in range(len(ids))]
+        self.positions += [(start + i, start + i, start + i) for i in range(len(ids))]
         return start + len(ids)
 
     def image(self, token: int, rows: int, columns: int, start: int) -> int:
@@ -103,7 +103,8 @@ class Rows:
         kept = [i for i, row in enumerate(seen) if all(g == grid for _, g in row)]
         rows, columns = (side // self.shape.merge for side in grid)
         built = [
-            self._row((labels[i] if labels else [""] * len(images[i])), asked[i], rows, columns, text_first) for i in kept
+            self._row((labels[i] if labels else [""] * len(images[i])), asked[i], rows, columns, text_first)
+            for i in kept
         ]
         batch = self._stack(built)
         batch.pixels = torch.from_numpy(np.stack([values for i in kept for values, _ in seen[i]]))

@@ -97,7 +97,7 @@ def is_held_out(kind: str, things: list[Thing]) -> bool:
         key = (kind, len(things), things[0].colour, things[0].shape)
     else:  # which things appear together, wherever they are
         key = (kind, *sorted((thing.colour, thing.shape) for thing in things))
-    return int(hashlib.md5(repr(key).encode()).hexdigest(), 16) % 10 == 0
+    return int(hashlib.md5(repr(key).encode(), usedforsecurity=False).hexdigest(), 16) % 10 == 0
 
 
 def draw_scene(chance: random.Random, split: str = "train", grid: tuple[int, int] = (5, 5)) -> Scene:

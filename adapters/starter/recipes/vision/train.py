@@ -77,9 +77,11 @@ def held_out_accuracy(model: VisionLanguageModel, rows: Rows, count: int) -> dic
         single = [ask(chance, scene, 9) for scene in scenes]
         named = [["caption " + scene.kind] + ["-"] * 9 for scene in scenes]
         batch = rows.with_images([[scene] for scene in scenes], [[(one,) for one in asked] for asked in single])
-        _grade(model, batch, [asked for asked in single], named, result)
+        _grade(model, batch, single, named, result)
         double = rows.with_images(
-            [pair.scenes for pair in pairs], [[(one,) for one in pair.asked] for pair in pairs], [p.labels for p in pairs]
+            [pair.scenes for pair in pairs],
+            [[(one,) for one in pair.asked] for pair in pairs],
+            [p.labels for p in pairs],
         )
         kinds = [["changed", "first of two", "second of two"] for _ in pairs]
         _grade(model, double, [pair.asked for pair in pairs], kinds, result)
@@ -110,7 +112,10 @@ def train(folder: Path, budget: float) -> None:
     tokenizer = make_tokenizer(folder)
     vision = VisionShape()
     shape = Shape(
-        vocab_size=tokenizer.get_vocab_size(), num_hidden_layers=4, intermediate_size=320, max_position_embeddings=CONTEXT
+        vocab_size=tokenizer.get_vocab_size(),
+        num_hidden_layers=4,
+        intermediate_size=320,
+        max_position_embeddings=CONTEXT,
     )
     torch.manual_seed(0)
     rows = Rows(tokenizer, vision)
@@ -139,7 +144,9 @@ def export(model: VisionLanguageModel, folder: Path, shape: Shape, vision: Visio
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(parameter.to(torch.bfloat16).float())
-    weights = {f"model.language_model.{name.removeprefix('model.')}": p.detach() for name, p in model.lm.named_parameters()}
+    weights = {
+        f"model.language_model.{name.removeprefix('model.')}": p.detach() for name, p in model.lm.named_parameters()
+    }
     weights |= model.visual.exported()
     halved = {name: p.to(torch.bfloat16).contiguous() for name, p in weights.items()}
     save_file(halved, folder / "model.safetensors", metadata={"format": "pt"})
@@ -158,7 +165,12 @@ def export(model: VisionLanguageModel, folder: Path, shape: Shape, vision: Visio
         "torch_dtype": "bfloat16", "eos_token_id": end, "pad_token_id": pad,
     }  # fmt: skip
     image = vision.processor() | {"image_processor_type": "Qwen2VLImageProcessorFast"}
-    video = vision.processor() | {"video_processor_type": "Qwen3VLVideoProcessor", "fps": 2, "min_frames": 2, "max_frames": 16}
+    video = vision.processor() | {
+        "video_processor_type": "Qwen3VLVideoProcessor",
+        "fps": 2,
+        "min_frames": 2,
+        "max_frames": 16,
+    }
     generation = {"eos_token_id": [end, pad], "pad_token_id": pad, "do_sample": False}
     for name, content in {
         "config": config, "preprocessor_config": image, "video_preprocessor_config": video, "generation_config": generation,

@@ -1,0 +1,58 @@
+"""The pictures and videos that a job's messages name, decoded beside the event loop, each once."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from adapters.engine.protocol import Generate, ImagePart, Seen, VideoPart, media_of
+from adapters.errors import FileRefused
+from adapters.files import open_file
+from adapters.media.fetch import fetch_image
+from adapters.media.images import MOST_BYTES, Picture, read_data_uri, read_image
+from adapters.media.video import Video, read_video
+from adapters.settings import Settings
+
+# Decoding takes memory: only so many at once, whichever jobs they belong to.
+_DECODING = asyncio.Semaphore(2)
+
+
+async def read_media(work: Generate, settings: Settings) -> dict[str, Picture | Video]:
+    """All that the conversations show, by source. Raises FileRefused for what cannot be read."""
+    parts = {part.source: part for conversation in work.conversations for part in media_of(conversation)}
+
+    async def one(part: ImagePart | VideoPart) -> Picture | Video:
+        async with _DECODING:
+            if isinstance(part, VideoPart):
+                return await asyncio.to_thread(read_video, Path(part.source))
+            return await asyncio.to_thread(_picture, part.source, settings.image_urls and not work.offline)
+
+    found = await asyncio.gather(*(one(part) for part in parts.values()))
+    return dict(zip(parts, found, strict=True))
+
+
+def seen_in(conversation: list[dict[str, Any]], media: Mapping[str, Picture | Video]) -> list[Seen]:
+    """What the model is shown of each picture and video, in order."""
+    return [_seen(media[part.source]) for part in media_of(conversation)]
+
+
+def _seen(shown: Picture | Video) -> Seen:
+    first = shown.image if isinstance(shown, Picture) else shown.frames[0].image
+    common = {"format": shown.format, "width": shown.width, "height": shown.height}
+    common |= {"shown_width": first.width, "shown_height": first.height}
+    if isinstance(shown, Picture):
+        return Seen(**common)
+    return Seen(**common, frames=len(shown.frames), seconds=shown.seconds)
+
+
+def _picture(source: str, urls: bool) -> Picture:
+    if source.startswith("data:"):
+        return read_image(read_data_uri(source, "the data URI"), "the data URI")
+    if source.startswith(("http://", "https://")):
+        if not urls:
+            raise FileRefused(
+                f"{source[:200]} is not fetched: addresses are switched off. Save the picture to a file, or ask the user to set image_urls in the settings"
+            )
+        return read_image(fetch_image(source), source[:200])
+    with open(open_file(Path(source), MOST_BYTES), "rb") as file:
+        return read_image(file.read(MOST_BYTES + 1), source)

@@ -1,0 +1,161 @@
+"""Sound from a file of any common format: 16,000 float32 samples a second, one channel, a few seconds at a time.
+
+wav, mp3, flac and Ogg Vorbis are read by miniaudio, all else by ffmpeg in a process of its own. Memory does not grow
+with the length.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import miniaudio
+import numpy as np
+
+from adapters.errors import FileRefused
+from adapters.files import open_file
+from adapters.media.containers import Container, container_of
+
+RATE = 16_000
+MOST_BYTES = 64 << 30
+_CHUNK = RATE * 4
+_PROBE_SECONDS = 30
+_READ = "wav, mp3, flac, ogg, opus, m4a, aac, webm, mp4, mov and more are read"
+GET_FFMPEG = "install it (macOS: brew install ffmpeg; Debian and Ubuntu: sudo apt install ffmpeg; Windows: winget install ffmpeg)"
+
+
+@dataclass(frozen=True)
+class SoundFile:
+    """A file that holds sound. `seconds` is what its header says, None where it says nothing."""
+
+    path: Path
+    container: Container
+    seconds: float | None
+
+
+def probe(path: Path) -> SoundFile:
+    """What the sound file at a resolved path is. Raises FileRefused when there is no sound in it that can be read."""
+    with _opened(path) as descriptor:
+        start = os.pread(descriptor, 4096, 0)
+        if not start:
+            raise FileRefused(f"{path} is empty; give a file with sound in it")
+        container = container_of(start)
+        if container is None:
+            raise FileRefused(f"{path} is neither a sound nor a video file; {_READ}")
+        seconds = _plain_seconds(descriptor) if container.plain else _probed_seconds(path, descriptor, container)
+    return SoundFile(path, container, seconds)
+
+
+def samples(sound: SoundFile) -> Generator[np.ndarray, None, None]:
+    """The sound, about four seconds at a time. Raises FileRefused when it is damaged; closing it ends the decoder."""
+    with _opened(sound.path) as descriptor:
+        if sound.container.plain and sound.seconds is not None:
+            yield from _plain_samples(sound.path, descriptor)
+        else:
+            yield from _decoded_samples(sound.path, descriptor, sound.container)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    descriptor = open_file(path, MOST_BYTES)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _by_descriptor(descriptor: int) -> str:
+    """A name by which the file that is open here is opened again, whatever lies at its path meanwhile."""
+    return f"/dev/fd/{descriptor}"
+
+
+# --- miniaudio
+
+
+def _plain_seconds(descriptor: int) -> float | None:
+    """The length, or None when miniaudio cannot read this file: ffmpeg may."""
+    try:
+        return miniaudio.get_file_info(_by_descriptor(descriptor)).duration
+    except (miniaudio.MiniaudioError, OSError):
+        return None
+
+
+def _plain_samples(path: Path, descriptor: int) -> Generator[np.ndarray, None, None]:
+    try:
+        stream = miniaudio.stream_file(
+            _by_descriptor(descriptor), miniaudio.SampleFormat.FLOAT32, 1, RATE, frames_to_read=_CHUNK
+        )
+        for chunk in stream:
+            yield np.frombuffer(chunk, np.float32).copy()
+    except miniaudio.MiniaudioError as error:
+        raise FileRefused(f"{path} is damaged ({error}); convert it again") from error
+
+
+# --- ffmpeg
+
+
+def _program(name: str, path: Path, container: Container) -> str:
+    found = shutil.which(name)
+    if found is None:
+        raise FileRefused(
+            f"{path} is {container.name}, which is read with {name}, and that is not installed: {GET_FFMPEG}, or convert the file to wav, mp3 or flac"
+        )
+    return found
+
+
+def _input(descriptor: int, container: Container) -> list[str]:
+    # The container is told and only files are opened: what a file says to fetch is not fetched.
+    return ["-protocol_whitelist", "file", "-f", container.demuxer, "-i", _by_descriptor(descriptor)]
+
+
+def _probed_seconds(path: Path, descriptor: int, container: Container) -> float | None:
+    command = [
+        _program("ffprobe", path, container),
+        "-v",
+        "error",
+        "-show_entries",
+        "format=duration:stream=codec_type",
+    ]
+    try:
+        done = subprocess.run(
+            [*command, "-of", "json", *_input(descriptor, container)],
+            pass_fds=[descriptor], stdin=subprocess.DEVNULL, capture_output=True, timeout=_PROBE_SECONDS, check=False,
+        )  # fmt: skip
+        told = json.loads(done.stdout or b"{}")
+    except (subprocess.TimeoutExpired, ValueError) as error:
+        raise FileRefused(f"{path} cannot be read: ffprobe gave no answer; convert it to wav") from error
+    if done.returncode or not told.get("streams"):
+        raise FileRefused(f"{path} is damaged ({_last_line(done.stderr)}); convert it again")
+    if not any(stream.get("codec_type") == "audio" for stream in told["streams"]):
+        raise FileRefused(f"{path} has no sound in it; give another file")
+    duration = told.get("format", {}).get("duration")
+    return float(duration) if duration and duration != "N/A" else None
+
+
+def _decoded_samples(path: Path, descriptor: int, container: Container) -> Generator[np.ndarray, None, None]:
+    command = [_program("ffmpeg", path, container), "-nostdin", "-v", "error", *_input(descriptor, container)]
+    command += ["-map", "0:a:0", "-vn", "-sn", "-dn", "-ac", "1", "-ar", str(RATE), "-f", "f32le", "pipe:1"]
+    decoder = subprocess.Popen(
+        command, pass_fds=[descriptor], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert decoder.stdout is not None
+    count = 0
+    try:
+        while chunk := decoder.stdout.read(_CHUNK * 4):
+            count += len(chunk)
+            yield np.frombuffer(chunk[: len(chunk) // 4 * 4], np.float32).copy()
+        _, told = decoder.communicate()
+        if decoder.returncode and not count:
+            raise FileRefused(f"{path} is damaged ({_last_line(told)}); convert it again")
+    finally:
+        decoder.kill()
+        decoder.communicate()
+
+
+def _last_line(told: bytes) -> str:
+    lines = told.decode("utf-8", "replace").strip().splitlines()
+    return lines[-1][:200] if lines else "nothing was decoded"

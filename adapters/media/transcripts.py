@@ -1,0 +1,45 @@
+"""A transcript in the format that was asked for."""
+
+import json
+from collections.abc import Sequence
+
+from adapters.engine.protocol import Segment, TranscriptFormat
+from adapters.media.cues import Cue, TimedWord, make_cues, spread, srt, vtt
+
+
+def plain_text(segments: Sequence[Segment]) -> str:
+    """What was said, one segment after another."""
+    return " ".join(segment.text for segment in segments)
+
+
+def render(segments: Sequence[Segment], wanted: TranscriptFormat, duration: float, language: str | None) -> str:
+    """The transcript of a sound of `duration` seconds."""
+    if wanted == "srt":
+        return srt(cues_of(segments, duration))
+    if wanted == "vtt":
+        return vtt(cues_of(segments, duration))
+    if wanted == "json":
+        content = {
+            "language": language,
+            "duration_s": duration,
+            "text": plain_text(segments),
+            "segments": [segment.model_dump(exclude_defaults=True) for segment in segments],
+        }
+        return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+    return plain_text(segments)
+
+
+def cues_of(segments: Sequence[Segment], duration: float) -> list[Cue]:
+    """Subtitles: by the words' own times where they have some."""
+    words: list[TimedWord] = []
+    for segment in segments:
+        if segment.words:
+            words += [
+                TimedWord(
+                    word.text.strip(), word.start, word.end, joined=i > 0 and not word.text.startswith((" ", "\u3000"))
+                )
+                for i, word in enumerate(segment.words)
+            ]
+        else:
+            words += spread(segment.text, segment.start, segment.end)
+    return make_cues(words, duration)

@@ -1,0 +1,105 @@
+"""Models by kind, with weights that are not read yet, and what turns words and pictures into their numbers.
+
+The library of each kind loads it: mlx_lm text, mlx_vlm vision, mlx_audio speech. None of them is given code to run.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+from mlx_lm.utils import load_config, load_tokenizer
+from mlx_lm.utils import load_model as load_text
+
+from adapters.errors import UnsafeModel, UnsupportedModel
+from adapters.models.abilities import runs_remote_code, speech_family
+from adapters.models.card import ModelCard, read_config
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A tokenizer as mlx_lm wraps it, and a vision model's processor. Speech models bring their own."""
+
+    tokenizer: Any = None
+    processor: Any = None
+
+
+def read_reader(name: str, card: ModelCard) -> Reader:
+    """The tokenizer and processor of a model. Raises UnsupportedModel when there is none that can be read."""
+    if "speech" in card.abilities:
+        return Reader()
+    try:
+        tokenizer = load_tokenizer(card.folder, eos_token_ids=load_config(card.folder).get("eos_token_id"))
+        return Reader(tokenizer, _processor(card.folder) if "vision" in card.abilities else None)
+    except Exception as error:  # transformers raises what it likes for a damaged tokenizer
+        raise UnsupportedModel(
+            f"the tokenizer of {name} cannot be read: {_reason(error)}. Download the model again"
+        ) from error
+
+
+def _processor(folder: Path) -> Any:
+    from mlx_vlm.utils import get_model_and_args, load_processor
+
+    # A family's module puts its own processor in place of one that needs torch.
+    get_model_and_args(config=read_config(folder))
+    return load_processor(folder, add_detokenizer=False)
+
+
+def lazy_model(name: str, card: ModelCard) -> Any:
+    """The model with weights that are not read yet. Raises UnsupportedModel, or UnsafeModel for code that would run."""
+    if "speech" in card.abilities:
+        kind, load = "a speech model", _lazy_speech
+    elif "vision" in card.abilities:
+        kind, load = "a vision model", _lazy_vision
+    else:
+        kind, load = "a text model", _lazy_text
+    try:
+        return load(card.folder)
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        FileNotFoundError,
+        AttributeError,
+        RuntimeError,
+        ImportError,
+        OSError,
+    ) as error:
+        raise UnsupportedModel(
+            f"{name} cannot be loaded as {kind}: {_reason(error)}. Choose a model in MLX format, such as those of mlx-community"
+        ) from error
+
+
+def _lazy_text(folder: Path) -> Any:
+    model, _ = load_text(folder, lazy=True)
+    return model
+
+
+def _lazy_vision(folder: Path) -> Any:
+    from mlx_vlm.utils import load_model
+
+    model = load_model(folder, lazy=True)
+    model.eval()
+    return model
+
+
+def _lazy_speech(folder: Path) -> Any:
+    from mlx_audio.stt.utils import load_model
+
+    family = speech_family(read_config(folder))
+    assert family is not None
+    if runs_remote_code(family):
+        raise UnsafeModel(
+            f"the model in {folder} is refused: the loader of its family ({family}) would run code that comes with a model. Choose a Whisper or Parakeet model"
+        )
+    return load_model(folder, lazy=True, model_type=family, model_name_parts=[family])
+
+
+def settle(model: Any) -> None:
+    """Compute what a model keeps beside its parameters: unfinished, it would belong to this thread's stream only."""
+    mx.eval(model.state)
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__
