@@ -62,6 +62,10 @@ def read_image(content: bytes, name: str, most_seen: int = MOST_PIXELS_SEEN) -> 
                 image = _to_rgb(ImageOps.exif_transpose(opened))
     except UnidentifiedImageError as error:
         raise FileRefused(f"{name} is not a picture: {_what_it_is(content)}. {_READ}") from error
+    except Image.DecompressionBombError as error:
+        raise FileRefused(
+            f"{name} has too many pixels, over {MOST_PIXELS // 1_000_000} million ({error}); scale it down"
+        ) from error
     except FileRefused:
         raise
     except Exception as error:  # decoders raise what they like on damaged data

@@ -24,6 +24,12 @@ RATE = 16_000
 MOST_BYTES = 64 << 30
 _CHUNK = RATE * 4
 _PROBE_SECONDS = 30
+_PLAIN = {
+    "wav": miniaudio.wav_get_file_info,
+    "mp3": miniaudio.mp3_get_file_info,
+    "flac": miniaudio.flac_get_file_info,
+    "ogg": miniaudio.vorbis_get_file_info,
+}
 _READ = "wav, mp3, flac, ogg, opus, m4a, aac, webm, mp4, mov and more are read"
 GET_FFMPEG = "install it (macOS: brew install ffmpeg; Debian and Ubuntu: sudo apt install ffmpeg; Windows: winget install ffmpeg)"
 
@@ -46,7 +52,9 @@ def probe(path: Path) -> SoundFile:
         container = container_of(start)
         if container is None:
             raise FileRefused(f"{path} is neither a sound nor a video file; {_READ}")
-        seconds = _plain_seconds(descriptor) if container.plain else _probed_seconds(path, descriptor, container)
+        seconds = (
+            _plain_seconds(descriptor, container) if container.plain else _probed_seconds(path, descriptor, container)
+        )
     return SoundFile(path, container, seconds)
 
 
@@ -54,7 +62,7 @@ def samples(sound: SoundFile) -> Generator[np.ndarray, None, None]:
     """The sound, about four seconds at a time. Raises FileRefused when it is damaged; closing it ends the decoder."""
     with _opened(sound.path) as descriptor:
         if sound.container.plain and sound.seconds is not None:
-            yield from _plain_samples(sound.path, descriptor)
+            yield from _plain_samples(sound, descriptor)
         else:
             yield from _decoded_samples(sound.path, descriptor, sound.container)
 
@@ -76,23 +84,35 @@ def _by_descriptor(descriptor: int) -> str:
 # --- miniaudio
 
 
-def _plain_seconds(descriptor: int) -> float | None:
-    """The length, or None when miniaudio cannot read this file: ffmpeg may."""
+def _plain_info(descriptor: int, container: Container) -> miniaudio.SoundFileInfo | None:
+    """What the header says, or None when miniaudio cannot read this file: ffmpeg may."""
     try:
-        return miniaudio.get_file_info(_by_descriptor(descriptor)).duration
+        return _PLAIN[container.name](_by_descriptor(descriptor))
     except (miniaudio.MiniaudioError, OSError):
         return None
 
 
-def _plain_samples(path: Path, descriptor: int) -> Generator[np.ndarray, None, None]:
+def _plain_seconds(descriptor: int, container: Container) -> float | None:
+    """The length; a wav's is no longer than its bytes allow, whatever its header says."""
+    info = _plain_info(descriptor, container)
+    if info is None or container.name != "wav":
+        return info.duration if info else None
+    bytes_per_second = max(1, info.sample_rate * info.nchannels * info.sample_width)
+    return min(info.duration, os.fstat(descriptor).st_size / bytes_per_second) if info.sample_width else info.duration
+
+
+def _plain_samples(sound: SoundFile, descriptor: int) -> Generator[np.ndarray, None, None]:
     try:
+        # Mixed here: miniaudio's own mix of several channels is louder than each of them.
+        info = _plain_info(descriptor, sound.container)
+        channels = info.nchannels if info else 1
         stream = miniaudio.stream_file(
-            _by_descriptor(descriptor), miniaudio.SampleFormat.FLOAT32, 1, RATE, frames_to_read=_CHUNK
+            _by_descriptor(descriptor), miniaudio.SampleFormat.FLOAT32, channels, RATE, frames_to_read=_CHUNK
         )
         for chunk in stream:
-            yield np.frombuffer(chunk, np.float32).copy()
+            yield np.frombuffer(chunk, np.float32).reshape(-1, channels).mean(axis=1, dtype=np.float32)
     except miniaudio.MiniaudioError as error:
-        raise FileRefused(f"{path} is damaged ({error}); convert it again") from error
+        raise FileRefused(f"{sound.path} is damaged ({error}); convert it again") from error
 
 
 # --- ffmpeg
@@ -138,7 +158,9 @@ def _probed_seconds(path: Path, descriptor: int, container: Container) -> float 
 
 def _decoded_samples(path: Path, descriptor: int, container: Container) -> Generator[np.ndarray, None, None]:
     command = [_program("ffmpeg", path, container), "-nostdin", "-v", "error", *_input(descriptor, container)]
-    command += ["-map", "0:a:0", "-vn", "-sn", "-dn", "-ac", "1", "-ar", str(RATE), "-f", "f32le", "pipe:1"]
+    command += ["-map", "0:a:0", "-vn", "-sn", "-dn", "-ac", "1", "-ar", str(RATE)]
+    # Without this limit several channels are mixed louder than each of them.
+    command += ["-af", "aresample=rematrix_maxval=1.0", "-f", "f32le", "pipe:1"]
     decoder = subprocess.Popen(
         command, pass_fds=[descriptor], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )

@@ -44,6 +44,7 @@ def windows(chunks: Iterable[np.ndarray]) -> Generator[Window, None, None]:
     for chunk in chunks:
         held = np.concatenate([held, np.nan_to_num(chunk, nan=0.0, posinf=0.0, neginf=0.0)])
         while (cut := _cut(held)) is not None:
+            cut = min(cut, len(held))  # the last frame may be a part of one
             yield _window(held[:cut], done)
             held, done = held[cut:], done + cut
     if len(held):
@@ -69,7 +70,7 @@ def _cut(samples: np.ndarray) -> int | None:
     loudness = _loudness(samples)
     pauses = _pauses(loudness)
     for first, last in pauses:
-        if (last - first) * _FRAME >= BREAK * RATE:
+        if (last - first) * _FRAME >= BREAK * RATE and first + MARGIN * 50 <= LONGEST * 50:
             return (last if first == 0 else first + int(MARGIN * 50)) * _FRAME
     if seconds < LONGEST:
         return None

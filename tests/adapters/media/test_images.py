@@ -1,0 +1,148 @@
+"""Pictures: true formats, turned upright, bounded, and refused with the reason."""
+
+import base64
+import io
+import struct
+import time
+import zlib
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from adapters.errors import FileRefused
+from adapters.media.images import MOST_PIXELS_SEEN, read_data_uri, read_image
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    content = io.BytesIO()
+    image.save(content, kind, **options)
+    return content.getvalue()
+
+
+def square(size: tuple[int, int] = (40, 30), colour: str = "red") -> Image.Image:
+    return Image.new("RGB", size, colour)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
+def test_a_picture_is_known_by_its_content(kind: str) -> None:
+    picture = read_image(encoded(square(), kind), "picture.xyz")
+    assert (picture.format, picture.width, picture.height) == (kind, 40, 30)
+    assert picture.image.mode == "RGB"
+    red, green, blue = picture.image.resize((1, 1)).getpixel((0, 0))  # pyright: ignore[reportGeneralTypeIssues]
+    assert red > 240
+    assert green < 20
+    assert blue < 20
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_turned_picture_is_shown_upright(orientation: int) -> None:
+    lying = Image.new("RGB", (40, 20), "white")
+    lying.paste((255, 0, 0), (0, 0, 10, 5))  # a corner that says where up is
+    turned = lying
+    # What a camera stores that was held so that this turns it back.
+    back = {
+        2: [Image.Transpose.FLIP_LEFT_RIGHT], 3: [Image.Transpose.ROTATE_180], 4: [Image.Transpose.FLIP_TOP_BOTTOM],
+        5: [Image.Transpose.TRANSPOSE], 6: [Image.Transpose.ROTATE_90], 7: [Image.Transpose.TRANSVERSE],
+        8: [Image.Transpose.ROTATE_270],
+    }  # fmt: skip
+    for step in back.get(orientation, []):
+        turned = turned.transpose(step)
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    picture = read_image(encoded(turned, "PNG", exif=exif), "photo.png")
+    assert (picture.width, picture.height) == (40, 20)
+    assert picture.image.size == (40, 20)
+    assert picture.image.getpixel((2, 2)) == (255, 0, 0)
+    assert picture.image.getpixel((38, 18)) == (255, 255, 255)
+
+
+def test_a_large_picture_is_scaled_down_and_says_how_large_it_was() -> None:
+    picture = read_image(encoded(square((3000, 2000)), "JPEG"), "large.jpg")
+    assert (picture.width, picture.height) == (3000, 2000)
+    assert picture.image.width * picture.image.height <= MOST_PIXELS_SEEN
+    assert picture.image.width / picture.image.height == pytest.approx(1.5, rel=0.01)
+
+
+def test_a_transparent_picture_stands_on_white() -> None:
+    assert read_image(encoded(Image.new("RGBA", (9, 9), (0, 0, 0, 0)), "PNG"), "x").image.getpixel((4, 4)) == (
+        255,
+        255,
+        255,
+    )
+
+
+def test_sixteen_bits_become_eight() -> None:
+    grey = read_image(encoded(Image.new("I;16", (9, 9), 0x8000), "PNG"), "x").image.getpixel((4, 4))
+    assert grey == (127, 127, 127)
+
+
+def test_equal_files_have_equal_digests_and_others_do_not() -> None:
+    one, same, other = (read_image(encoded(square(colour=c), "PNG"), "x") for c in ("red", "red", "blue"))
+    assert one.digest == same.digest
+    assert one.digest != other.digest
+
+
+def test_an_animation_of_5000_frames_shows_its_first() -> None:
+    frames = [Image.new("L", (16, 16), i % 250) for i in range(5000)]
+    content = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=20)
+    began = time.monotonic()
+    picture = read_image(content, "long.gif")
+    assert picture.animated
+    assert picture.format == "GIF"
+    assert time.monotonic() - began < 5
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG of a few kilobytes that says it has that many pixels."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(100_000))) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty"),
+        (b"once upon a time", "it is text"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'></svg>", "SVG"),
+        (b'<?xml version="1.0"?><svg/>', "SVG"),
+        (b"%PDF-1.7 ...", "PDF"),
+        (b"\0\0\0\x18ftypheic" + bytes(100), "HEIC"),
+        (b"\0\0\0\x18ftypmp42" + bytes(100), "video"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), "not a picture|damaged"),
+        (encoded(square((400, 400)), "PNG")[:200], "damaged"),
+        (encoded(square((400, 400)), "JPEG")[:300], "damaged"),
+        (bomb(40_000, 40_000), "too many pixels"),
+        (bomb(15_000, 10_000), "15000 x 10000 pixels"),
+        (bytes(range(256)) * 40, "not known"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "not a picture"),
+    ],
+    ids=["empty", "text", "svg", "svg-xml", "pdf", "heic", "video", "png-head", "png-cut", "jpeg-cut", "bomb", "small bomb", "noise", "eps"],
+)  # fmt: skip
+def test_what_is_no_picture_is_refused_with_the_reason(content: bytes, reason: str) -> None:
+    with pytest.raises(FileRefused, match=reason):
+        read_image(content, "photo.png")
+
+
+def test_a_data_uri_gives_its_bytes() -> None:
+    content = encoded(square(), "PNG")
+    uri = "data:image/png;base64," + base64.b64encode(content).decode()
+    assert read_data_uri(uri, "it") == content
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "data:image/png;base64,@@@@",
+        "data:text/plain;base64,aGVsbG8=",
+        "data:image/png;base64",
+        "data:image/png;base64,abc",
+    ],
+)
+def test_a_data_uri_that_is_none_is_refused(uri: str) -> None:
+    with pytest.raises(FileRefused, match=r"data URI|base64"):
+        read_data_uri(uri, "it")

@@ -1,0 +1,159 @@
+"""Sound of common formats becomes the same samples, and what is none is refused with the reason."""
+
+import struct
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from adapters.errors import FileRefused
+from adapters.media.containers import container_of
+from adapters.media.sound import RATE, probe, samples
+from tests.sounds import needs_ffmpeg, silence, wav
+
+
+def tone(seconds: float = 1.5, rate: int = RATE, pitch: float = 440.0) -> np.ndarray:
+    return (0.5 * np.sin(2 * np.pi * pitch * np.arange(int(seconds * rate)) / rate)).astype(np.float32)
+
+
+def read(path: Path) -> np.ndarray:
+    return np.concatenate([*samples(probe(path)), silence(0)])
+
+
+def pitch_of(sound: np.ndarray) -> float:
+    return float(np.argmax(np.abs(np.fft.rfft(sound))) * RATE / len(sound))
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100, 48000, 96000])
+@pytest.mark.parametrize("channels", [1, 2, 6])
+def test_any_rate_and_any_channels_become_16_khz_mono(tmp_path: Path, rate: int, channels: int) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav(tone(rate=rate), rate, channels))
+    sound = read(path)
+    assert len(sound) == pytest.approx(1.5 * RATE, abs=RATE * 0.02)
+    assert pitch_of(sound) == pytest.approx(440, abs=2)
+    assert np.abs(sound).max() == pytest.approx(0.5, abs=0.1)
+
+
+CODECS = {
+    "mp3": ["-c:a", "libmp3lame"], "flac": [], "ogg": ["-c:a", "libvorbis"], "opus": ["-c:a", "libopus"],
+    "m4a": ["-c:a", "aac"], "aac": ["-c:a", "aac"], "webm": ["-c:a", "libopus"], "mp4": ["-c:a", "aac"],
+    "mov": ["-c:a", "aac"], "aiff": [], "mkv": ["-c:a", "libvorbis"],
+}  # fmt: skip
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("kind", CODECS)
+def test_every_common_format_is_read(tmp_path: Path, kind: str) -> None:
+    source, path = tmp_path / "source.wav", tmp_path / f"sound.{kind}"
+    source.write_bytes(wav(tone()))
+    subprocess.run(["ffmpeg", "-v", "error", "-i", source, *CODECS[kind], path], check=True)
+    found = probe(path)
+    assert found.seconds == pytest.approx(1.5, abs=0.15) or kind == "aac"  # a bare stream tells no sure length
+    sound = read(path)
+    assert len(sound) == pytest.approx(1.5 * RATE, abs=RATE * 0.15)
+    assert pitch_of(sound) == pytest.approx(440, abs=5)
+
+
+@needs_ffmpeg
+def test_the_content_says_what_a_file_is_and_not_its_name(tmp_path: Path) -> None:
+    source, path = tmp_path / "source.wav", tmp_path / "sound.mp3"
+    source.write_bytes(wav(tone()))
+    subprocess.run(["ffmpeg", "-v", "error", "-i", source, "-f", "flac", path], check=True)
+    assert probe(path).container.name == "flac"
+
+
+@needs_ffmpeg
+def test_the_sound_of_a_film_is_read_and_a_silent_film_is_refused(tmp_path: Path) -> None:
+    film, silent = tmp_path / "film.mp4", tmp_path / "silent.mp4"
+    picture = ["-f", "lavfi", "-i", "color=c=red:s=64x64:d=1:r=10"]
+    voice = ["-f", "lavfi", "-i", "sine=frequency=440:duration=1"]
+    subprocess.run(["ffmpeg", "-v", "error", *picture, *voice, "-c:a", "aac", "-shortest", film], check=True)
+    subprocess.run(["ffmpeg", "-v", "error", *picture, silent], check=True)
+    assert pitch_of(read(film)) == pytest.approx(440, abs=5)
+    with pytest.raises(FileRefused, match="no sound"):
+        probe(silent)
+
+
+def lying_wav(told: int, real: bytes) -> bytes:
+    """A header that promises `told` bytes of samples before the real ones."""
+    head = struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        b"RIFF",
+        min(36 + told, 2**32 - 1),
+        b"WAVE",
+        b"fmt ",
+        16,
+        1,
+        1,
+        RATE,
+        RATE * 2,
+        2,
+        16,
+        b"data",
+        told,
+    )
+    return head + real
+
+
+def test_a_header_that_promises_too_much_gives_what_there_is(tmp_path: Path) -> None:
+    path = tmp_path / "lying.wav"
+    path.write_bytes(lying_wav(4_000_000_000, (tone() * 32767).astype("<i2").tobytes()))
+    sound = read(path)
+    assert len(sound) == pytest.approx(1.5 * RATE, abs=RATE * 0.1)
+
+
+def test_a_header_that_promises_too_little_is_believed(tmp_path: Path) -> None:
+    path = tmp_path / "lying.wav"
+    path.write_bytes(lying_wav(RATE, (tone() * 32767).astype("<i2").tobytes()))
+    assert len(read(path)) == pytest.approx(0.5 * RATE, abs=RATE * 0.1)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty"),
+        (b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n", "neither"),
+        (b"ffconcat version 1.0\nfile /etc/passwd\n", "neither"),
+        (b"hello", "neither"),
+        (b"RIFF\xff\xff\xff\xffWAVEfmt ", "damaged|not installed"),
+        (b"fLaC" + bytes(100), "damaged|not installed"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), "neither"),
+    ],
+    ids=["empty", "playlist", "list of files", "text", "wav head", "flac head", "picture"],
+)
+def test_what_is_no_sound_is_refused_with_the_reason(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "sound.wav"
+    path.write_bytes(content)
+    with pytest.raises(FileRefused, match=reason):
+        read(path)
+
+
+def test_a_format_that_needs_ffmpeg_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "memo.m4a"
+    path.write_bytes(b"\0\0\0\x20ftypM4A " + bytes(200))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(
+        FileRefused, match=r"ffprobe, and that is not installed: install it .*brew install ffmpeg.*or convert"
+    ):
+        probe(path)
+
+
+@needs_ffmpeg
+def test_closing_a_sound_early_ends_its_decoder(tmp_path: Path) -> None:
+    source, path = tmp_path / "source.wav", tmp_path / "sound.m4a"
+    source.write_bytes(wav(tone(60)))
+    subprocess.run(["ffmpeg", "-v", "error", "-i", source, path], check=True)
+    pieces = samples(probe(path))
+    next(pieces)
+    assert [child.name() for child in psutil.Process().children()].count("ffmpeg") == 1
+    pieces.close()
+    assert not [child for child in psutil.Process().children() if child.name() == "ffmpeg"]
+
+
+def test_a_frame_of_mpeg_audio_is_known_without_a_tag() -> None:
+    assert container_of(b"\xff\xfb\x90\x64" + bytes(60)).name == "mp3"  # pyright: ignore[reportOptionalMemberAccess]
+    assert container_of(b"\xff\xf1\x50\x80" + bytes(60)).name == "aac"  # pyright: ignore[reportOptionalMemberAccess]
+    assert container_of(b"\xff\xd8\xff\xe0" + bytes(60)) is None  # a JPEG
