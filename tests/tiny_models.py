@@ -54,3 +54,42 @@ def _save(folder: Path, config: dict[str, Any], model: Any) -> Path:
 def copy_of_starter(folder: Path) -> Path:
     """The starter text model in a folder of the test."""
     return Path(shutil.copytree(STARTERS["starter"], folder))
+
+
+def random_vision(folder: Path, hybrid: bool = False) -> Path:
+    """A vision model with random weights in float32 that makes about 250 tokens of a picture.
+
+    A Qwen3-VL whose tower feeds several layers of its language model, or a Qwen3.5, most of whose layers have linear
+    attention, with caches that cannot be trimmed.
+    """
+    from mlx_vlm.utils import get_model_and_args, update_module_configs
+
+    config = json.loads((STARTERS["starter-vision"] / "config.json").read_text())
+    kind = "qwen3_5" if hybrid else "qwen3_vl"
+    config |= {"model_type": kind}
+    config["vision_config"] |= {"model_type": kind, "deepstack_visual_indexes": [] if hybrid else [0, 1, 2]}
+    if hybrid:
+        config["text_config"] |= {
+            "model_type": "qwen3_5_text", "full_attention_interval": 2, "linear_num_value_heads": 4,
+            "linear_num_key_heads": 2, "linear_key_head_dim": 32, "linear_value_head_dim": 32,
+            "linear_conv_kernel_dim": 4,
+            "rope_parameters": {
+                "type": "default", "mrope_section": [3, 3, 2], "rope_theta": 10000, "partial_rotary_factor": 0.5,
+            },
+        }  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in STARTERS["starter-vision"].glob("*.json*"):
+        if path.name != "config.json":
+            shutil.copy(path, folder / path.name)
+    shutil.copy(STARTERS["starter-vision"] / "chat_template.jinja", folder / "chat_template.jinja")
+    pictures = json.loads((folder / "preprocessor_config.json").read_text())
+    pictures["size"] = {"shortest_edge": 60_000, "longest_edge": 66_000}
+    (folder / "preprocessor_config.json").write_text(json.dumps(pictures))
+    (folder / "config.json").write_text(json.dumps(config))
+    family, _ = get_model_and_args(config=config)
+    made = family.ModelConfig.from_dict(json.loads(json.dumps(config)))
+    made = update_module_configs(made, family, config, ["text", "vision"])
+    mx.random.seed(3)
+    weights: Any = tree_flatten(family.Model(made).parameters())
+    mx.save_safetensors(str(folder / "model.safetensors"), dict(weights), metadata={"format": "mlx"})
+    return folder
