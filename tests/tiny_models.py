@@ -56,7 +56,7 @@ def copy_of_starter(folder: Path) -> Path:
     return Path(shutil.copytree(STARTERS["starter"], folder))
 
 
-def random_vision(folder: Path, hybrid: bool = False) -> Path:
+def random_vision(folder: Path, hybrid: bool = False, width: int = 128, layers: int = 4) -> Path:
     """A vision model with random weights in float32 that makes about 250 tokens of a picture.
 
     A Qwen3-VL whose tower feeds several layers of its language model, or a Qwen3.5, most of whose layers have linear
@@ -67,7 +67,11 @@ def random_vision(folder: Path, hybrid: bool = False) -> Path:
     config = json.loads((STARTERS["starter-vision"] / "config.json").read_text())
     kind = "qwen3_5" if hybrid else "qwen3_vl"
     config |= {"model_type": kind}
-    config["vision_config"] |= {"model_type": kind, "deepstack_visual_indexes": [] if hybrid else [0, 1, 2]}
+    config["vision_config"] |= {
+        "model_type": kind, "deepstack_visual_indexes": [] if hybrid else [0, 1, 2], "out_hidden_size": width,
+        "depth": layers,
+    }  # fmt: skip
+    config["text_config"] |= {"hidden_size": width, "num_hidden_layers": layers, "intermediate_size": 3 * width}
     if hybrid:
         config["text_config"] |= {
             "model_type": "qwen3_5_text", "full_attention_interval": 2, "linear_num_value_heads": 4,
@@ -91,5 +95,40 @@ def random_vision(folder: Path, hybrid: bool = False) -> Path:
     made = update_module_configs(made, family, config, ["text", "vision"])
     mx.random.seed(3)
     weights: Any = tree_flatten(family.Model(made).parameters())
+    mx.save_safetensors(str(folder / "model.safetensors"), dict(weights), metadata={"format": "mlx"})
+    return folder
+
+
+def random_parakeet(folder: Path) -> Path:
+    """A Parakeet (TDT) with random weights, in NeMo's own form of configuration: it has no `model_type`."""
+    from mlx_audio.stt.models.parakeet import Model
+
+    vocabulary = ["▁yes", "▁no", "s", "▁light", "on", "."]
+    config = {
+        "target": "nemo.collections.asr.models.rnnt_bpe_models.EncDecRNNTBPEModel",
+        "model_defaults": {"tdt_durations": [0, 1, 2, 3, 4]},
+        "preprocessor": {
+            "sample_rate": 16000, "normalize": "per_feature", "window_size": 0.025, "window_stride": 0.01,
+            "window": "hann", "features": 32, "n_fft": 512, "dither": 0.0,
+        },
+        "encoder": {
+            "feat_in": 32, "n_layers": 2, "d_model": 32, "n_heads": 2, "ff_expansion_factor": 2,
+            "subsampling_factor": 8, "self_attention_model": "rel_pos", "subsampling": "dw_striding",
+            "conv_kernel_size": 9, "subsampling_conv_channels": 16, "pos_emb_max_len": 5000,
+        },
+        "decoder": {
+            "blank_as_pad": True, "vocab_size": len(vocabulary),
+            "prednet": {"pred_hidden": 32, "pred_rnn_layers": 1},
+        },
+        "joint": {
+            "num_classes": len(vocabulary), "vocabulary": vocabulary, "num_extra_outputs": 5,
+            "jointnet": {"joint_hidden": 32, "activation": "relu", "encoder_hidden": 32, "pred_hidden": 32},
+        },
+        "decoding": {"model_type": "tdt", "durations": [0, 1, 2, 3, 4], "greedy": {"max_symbols": 4}},
+    }  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    mx.random.seed(2)
+    weights: Any = tree_flatten(Model.from_config(json.loads(json.dumps(config))).parameters())
     mx.save_safetensors(str(folder / "model.safetensors"), dict(weights), metadata={"format": "mlx"})
     return folder

@@ -71,6 +71,8 @@ async def transcribe(
         raise InvalidRequest("sound is read from a file; save it, and give its absolute path")
     path = await asyncio.to_thread(opened, audio, connection.grants, MOST_BYTES)
     target = None
+    if save_to is not None and connection.settings.read_only:
+        raise InvalidRequest("this server was started with --read-only and writes no files; leave `save_to` out")
     if save_to is not None:
         target = await asyncio.to_thread(_target, save_to, format, connection.grants, connection.settings)
     work = Transcribe(

@@ -12,11 +12,12 @@ import adapters.mlx  # noqa: F401  before anything imports MLX
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import batches, cancelling, clients, start_up, streams
+from tests.benchmarks import batches, cancelling, clients, endurance, pictures, recordings, start_up, streams
 from tests.benchmarks.measure import Measured
 from tests.running import Home
 
-BENCHMARKS = {module.__name__.rsplit(".", 1)[1]: module for module in (start_up, clients, streams, batches, cancelling)}
+MODULES = (start_up, clients, streams, batches, cancelling, pictures, recordings, endurance)
+BENCHMARKS = {module.__name__.rsplit(".", 1)[1]: module for module in MODULES}
 
 
 def main() -> int:

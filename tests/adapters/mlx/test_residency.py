@@ -8,7 +8,7 @@ import pytest
 
 from adapters.errors import DoesNotFit, UnsupportedModel
 from adapters.mlx import residency as module
-from adapters.mlx.prepare import read_tokenizer
+from adapters.mlx.loading import read_reader
 from adapters.mlx.residency import Loaded, Residency
 from adapters.mlx.thread import MlxThread
 from adapters.models.card import read_card
@@ -39,9 +39,10 @@ class Loading:
         self.residency = thread.call(lambda: Residency(thread, settings, lambda _: None)).result(30)
 
     def begin(self, folder: Path, told: list[int] | None = None) -> Any:
-        card, tokenizer = read_card(folder), read_tokenizer(folder.name, folder)
+        card = read_card(folder)
+        reader = read_reader(folder.name, card)
         on_bytes = (lambda done, _: told.append(done)) if told is not None else (lambda *_: None)
-        return self.thread.drive(self.residency.load(folder.name, card, tokenizer, on_bytes))
+        return self.thread.drive(self.residency.load(folder.name, card, reader, on_bytes))
 
     def names(self) -> list[str]:
         return [model.model for model in self.thread.call(self.residency.listed).result(30)]

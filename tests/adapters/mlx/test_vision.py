@@ -8,7 +8,7 @@ from typing import Any
 
 import mlx.core as mx
 import pytest
-from mlx_vlm import stream_generate
+from mlx_vlm.generate.dispatch import stream_generate
 from mlx_vlm.utils import load
 from PIL import Image, ImageDraw
 
@@ -133,7 +133,8 @@ def reference(model: Model, images: list[Image.Image], question: str, max_tokens
     prompt = model[2].apply_chat_template(
         [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
     )
-    stream = stream_generate(model[0], model[2], prompt, image=images or None, max_tokens=max_tokens, temperature=0.0)
+    given: Any = images or None
+    stream = stream_generate(model[0], model[2], prompt, image=given, max_tokens=max_tokens, temperature=0.0)
     tokens = [response.token for response in stream][:max_tokens]
     return model[1].decode([token for token in tokens if token not in model[1].eos_token_ids])
 
@@ -156,7 +157,7 @@ def test_a_prompt_read_in_many_chunks_equals_mlx_vlm(name: str, request: pytest.
     asked = batch.ask([image], "Describe the image.")
     batch.run()
     assert len([event for event in asked.events if isinstance(event, Reading)]) >= 2
-    assert asked.text == reference(model, [image], "Describe the image.")
+    assert asked.text.strip() == reference(model, [image], "Describe the image.").strip()
 
 
 @pytest.mark.parametrize("name", ["starter", "deep", "hybrid"])
@@ -244,11 +245,13 @@ def test_several_pictures_are_read_in_turn(deep: Model) -> None:
     order: list[int] = []
     for i, image in enumerate(scenes(3)):
         asked = batch.ask([image], "Describe the image.", max_tokens=3)
-        record = asked.events.append
-        asked.row.on_event = lambda event, i=i, record=record: (
-            record(event),
-            order.append(i) if isinstance(event, Reading) else None,
-        )
+
+        def note(event: RowEvent, i: int = i, asked: Asked = asked) -> None:
+            asked.events.append(event)
+            if isinstance(event, Reading):
+                order.append(i)
+
+        asked.row.on_event = note
     batch.run()
     first_of_last, last_of_first = order.index(2), len(order) - 1 - order[::-1].index(0)
     assert first_of_last < last_of_first
