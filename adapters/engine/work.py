@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import importlib
 import logging
 import threading
 import time
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters.engine.jobs import RunningJob
-from adapters.engine.media import read_media, seen_in
 from adapters.engine.protocol import (
     Completion,
     Download,
@@ -18,13 +18,13 @@ from adapters.engine.protocol import (
     Generated,
     Outcome,
     Progress,
+    Seen,
     Timing,
     Transcribe,
     Transcribed,
     Usage,
     media_of,
 )
-from adapters.engine.transcription import read_sound, transcribe
 from adapters.errors import ServerError, from_wire, to_wire
 from adapters.mlx.backend import Asking, Backend, no_adapters
 from adapters.models.card import tensor_bytes, weight_files
@@ -35,6 +35,7 @@ from adapters.settings import Settings
 
 if TYPE_CHECKING:
     from adapters.mlx.residency import Loaded
+    from adapters.mlx.sight import Media
 
 logger = logging.getLogger(__name__)
 
@@ -88,29 +89,28 @@ async def _download(job: RunningJob, work: Download, settings: Settings) -> Down
 
 
 async def _transcribe(job: RunningJob, work: Transcribe, backend: Backend, settings: Settings) -> Transcribed:
+    # Decoders take a while to import, which an engine that only chats need not spend.
+    transcription = importlib.import_module("adapters.engine.transcription")
     job.on_progress(Progress(phase="opening the file"))
-    sound = await read_sound(work, settings)
+    sound = await transcription.read_sound(work, settings)
     name, folder = await _folder(job, work.model, work.offline, settings)
     await asyncio.to_thread(check_ability, name, folder, "speech")
     loading = time.monotonic()
     async with backend.lease(name, folder, job.on_progress) as loaded:
         load_s = time.monotonic() - loading
-        return await transcribe(job, work, name, backend, loaded, sound, load_s, settings)
+        return await transcription.transcribe(job, work, name, backend, loaded, sound, load_s, settings)
 
 
 async def _generate(job: RunningJob, work: Generate, backend: Backend, settings: Settings) -> Generated:
     no_adapters(work.adapter)
     shows = any(media_of(conversation) for conversation in work.conversations)
-    if shows:
-        job.on_progress(Progress(phase="opening the pictures"))
-    media = await read_media(work, settings) if shows else {}
+    media, seen = await _shown(job, work, settings) if shows else ({}, [])
     name, folder = await _folder(job, work.model, work.offline, settings)
     await asyncio.to_thread(check_ability, name, folder, "vision" if shows else "text")
     loading = time.monotonic()
     async with backend.lease(name, folder, job.on_progress) as loaded:
         asking = Asking(work, job.asked, time.monotonic() - loading, job.on_progress, job.on_written, media)
         job.on_progress(Progress(phase="waiting for a place"))
-        seen = [one for conversation in work.conversations for one in seen_in(conversation, media)]
         if len(work.conversations) == 1:
             completion = await backend.answer(loaded, asking, 0)
             if completion.error is not None:
@@ -119,6 +119,14 @@ async def _generate(job: RunningJob, work: Generate, backend: Backend, settings:
         else:
             completions = await _several(job, backend, loaded, asking)
         return Generated(kind=work.kind, model=name, adapter=work.adapter, completions=completions, seen=seen)
+
+
+async def _shown(job: RunningJob, work: Generate, settings: Settings) -> tuple["Media", list[Seen]]:
+    """The pictures and videos of the conversations, and what the model is shown of them, in order."""
+    pictures = importlib.import_module("adapters.engine.media")
+    job.on_progress(Progress(phase="opening the pictures"))
+    media = await pictures.read_media(work, settings)
+    return media, [one for conversation in work.conversations for one in pictures.seen_in(conversation, media)]
 
 
 async def _several(job: RunningJob, backend: Backend, loaded: "Loaded", asking: Asking) -> list[Completion]:

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from adapters.engine.protocol import Completion, Generate, LoadedModel, Progress, Timing, Transcribe, Usage
 from adapters.errors import AnswerIncomplete, ContextOverflow, InvalidRequest, UnsupportedModel, to_wire
-from adapters.media.windows import Window
 from adapters.mlx.thread import MlxThread
 from adapters.models.card import read_card
 from adapters.models.safety import check_folder
 from adapters.settings import Settings
 
 if TYPE_CHECKING:
+    from adapters.media.windows import Window
     from adapters.mlx.residency import Loaded, Residency
     from adapters.mlx.row import Row, RowEvent
     from adapters.mlx.runner import RowRunner
@@ -216,7 +216,7 @@ class Backend:
         """What the model is told for this work. Raises when it cannot do what was asked."""
         return cast("SpeechModel", loaded.runner).options(work)
 
-    async def listen(self, loaded: "Loaded", window: Window, options: dict[str, Any]) -> "Heard":
+    async def listen(self, loaded: "Loaded", window: "Window", options: dict[str, Any]) -> "Heard":
         """What is said in a window. Cancelling this ends it at its next step."""
         speech = cast("SpeechModel", loaded.runner)
         work = self._thread.drive(speech.listen(window, options))

@@ -19,7 +19,7 @@ _DEFAULT_CONTEXT = 4096
 
 @dataclass(frozen=True)
 class ModelCard:
-    """Sizes in bytes, context in tokens. `kv_bytes_per_token` is the growth of the KV cache, 0 where it has none."""
+    """Sizes in bytes, context in tokens (0 for a speech model). `kv_bytes_per_token` is the growth of the KV cache."""
 
     folder: Path
     architecture: str
@@ -54,15 +54,16 @@ def _read_card(folder: Path, stamp: tuple[tuple[str, int], ...]) -> ModelCard:
             f"{folder} has no weights (no model*.safetensors); give the folder of a model in MLX format, or a hub id such as mlx-community/Qwen3-4B-4bit"
         )
     text: dict[str, Any] = config.get("text_config") or config
+    abilities = abilities_of(config)
     return ModelCard(
         folder=folder,
         architecture=str(config.get("model_type") or config.get("target", "unknown").rpartition(".")[2]),
         weight_bytes=sum(tensor_bytes(path) for path in weights),
-        context=_context(text),
+        context=0 if "speech" in abilities else _context(text),
         vocabulary=int(text.get("vocab_size") or config.get("vocab_size") or 0),
         kv_bytes_per_token=_kv_bytes_per_token(text),
         quantization=_quantization(config),
-        abilities=abilities_of(config),
+        abilities=abilities,
     )
 
 

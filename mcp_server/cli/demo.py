@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from mcp import Client, StdioServerParameters
@@ -17,6 +18,7 @@ from rich.text import Text
 
 from adapters.engine import EngineClient
 from adapters.engine.protocol import EngineStatus
+from adapters.models.names import STARTER
 from mcp_server.cli.running import host_process, memory_of
 from mcp_server.cli.sizes import size, span
 
@@ -26,6 +28,13 @@ _PERSON = {
     "required": ["name", "age"],
     "additionalProperties": False,
 }
+_SHAPE = {
+    "type": "object",
+    "properties": {"color": {"type": "string"}, "shape": {"type": "string"}},
+    "required": ["color", "shape"],
+    "additionalProperties": False,
+}
+SAMPLES = STARTER / "samples"
 _STORIES = [
     f"Tell me a story about a {animal} named {name}."
     for animal in ("lion", "frog", "owl", "cat")
@@ -40,7 +49,8 @@ def run(console: Console) -> None:
 
 def server(*options: str) -> StdioServerParameters:
     """How a client starts the server, with the models that are in the package."""
-    command = [sys.executable, "-m", "mcp_server", "--offline", "--model", "starter", *options]
+    models = ["--model", "starter", "--vision-model", "starter-vision", "--speech-model", "starter-speech"]
+    command = [sys.executable, "-m", "mcp_server", "--offline", *models, *options]
     return StdioServerParameters(command=command[0], args=command[1:], env=dict(os.environ))
 
 
@@ -52,6 +62,8 @@ class _Demo:
         self._console.print()
         self._console.print(Text("mcp-server-mlx", style="bold"), Text("local models for any MCP client", style="dim"))
         await self._one_client()
+        await self._sees()
+        await self._hears()
         await self._three_clients()
         await self._deadline()
         self._title("That is all")
@@ -86,6 +98,37 @@ class _Demo:
 
             self._title("A mistake is answered with the way out")
             await self._ask(client, "Hello", temperature=-1)
+
+    async def _sees(self) -> None:
+        self._title("It sees", f"pictures by path, from the folder that was granted: {SAMPLES}")
+        shapes, before, after = (str(SAMPLES / f"{name}.png") for name in ("shapes", "before", "after"))
+        async with Client(server("--allow", str(SAMPLES))) as client:
+            await self._look(client, [shapes], "What is in this photo?")
+            await self._look(client, [shapes], "What color is the square?")
+            await self._look(client, [before, after], "What changed between them?")
+            await self._look(client, [before], "Give the color and shape as JSON.", json_schema=_SHAPE)
+
+    async def _look(self, client: Client, images: list[str], prompt: str, **options: Any) -> None:
+        result = await client.call_tool("describe-image", {"images": images, "prompt": prompt, **options})
+        names = ", ".join(Path(image).name for image in images)
+        self._line("asked", f"{prompt}  ", Text(names + (f"  {json.dumps(options)}" if options else ""), style="dim"))
+        if result.is_error:
+            self._line("error", Text(texts(result.content), style="red"))
+            return
+        told = structured(result)
+        self._line("answer", Text(json.dumps(told["json"]) if "json" in told else told["text"], style="green"))
+        usage = told["usage"]
+        read = f"{usage['prompt_tokens']} tokens read, the picture among them ({usage['cached_tokens']} known already)"
+        self._line("", Text(f"{read}, {span(told['timing']['total_s'])}", style="dim"))
+
+    async def _hears(self) -> None:
+        self._title("It hears", "a recording becomes subtitles")
+        async with Client(server("--allow", str(SAMPLES))) as client:
+            audio = SAMPLES / "commands.ogg"
+            told = structured(await client.call_tool("transcribe", {"audio": str(audio), "format": "srt"}))
+            self._line("heard", f"{audio.name}, {told['duration_s']:.1f} s in {span(told['timing']['total_s'])}")
+            for line in told["text"].splitlines():
+                self._line("", Text(line, style="dim" if "-->" in line or line.isdigit() else "green"))
 
     async def _three_clients(self) -> None:
         self._title("Three clients at once", "each has its own small process; the model is in memory once")

@@ -21,25 +21,27 @@ console = Console()
 
 @app.command("list")
 def list_models() -> None:
-    """Show every model that can be named: size, context, whether it is in memory."""
+    """Show every model that can be named: what it can do, size, context, whether it is in memory."""
     status = asyncio.run(_status())
     loaded = {model.folder for model in status.models} if status else set()
-    default = read_settings().model
-    table = Table("name", "architecture", "size", "context", "", box=None, header_style="bold")
+    settings = read_settings()
+    defaults = {settings.model, settings.vision_model, settings.speech_model}
+    table = Table("name", "can do", "architecture", "size", "context", "", box=None, header_style="bold")
     for entry in models_on_disk():
         if entry.card is None:
-            table.add_row(entry.name, "", "", "", f"[red]{entry.problem}[/red]")
+            table.add_row(entry.name, "", "", "", "", f"[red]{entry.problem}[/red]")
             continue
         notes = [
             entry.card.quantization or "",
-            "default" if entry.name == default else "",
+            "default" if entry.name in defaults else "",
             "in memory" if str(entry.folder) in loaded else "",
         ]
         table.add_row(
             entry.name,
+            ", ".join(entry.card.abilities),
             entry.card.architecture,
             size(entry.card.weight_bytes),
-            str(entry.card.context),
+            str(entry.card.context or ""),
             ", ".join(filter(None, notes)),
         )
     console.print(table)

@@ -22,11 +22,13 @@ NAME = "mcp-server-mlx"
 TITLE = "MLX on this machine"
 INSTRUCTIONS = """\
 Local models on the user's own machine: nothing that is passed to these tools leaves it. Use them for private or cheap \
-work. `generate` answers text prompts, many at once if asked with `prompts`; files go in by absolute path, within the \
+work. `generate` answers text prompts, many at once if asked with `prompts`; `describe-image` answers questions about \
+pictures and videos; `transcribe` writes down speech, as text or subtitles. Files go in by absolute path, within the \
 folders that the user granted. Every call answers within its deadline: when the work takes longer, the answer has \
 `state` other than `done` and a `job` id; call `check-job` with it, and `wait_seconds`, until the state is `done`. \
-`list-library` shows the models and jobs on this machine. Models are named by alias (`default`, `starter`), by hub id, \
-or by absolute folder. The model `starter` is a tiny demonstration model: it follows only very simple instructions."""
+`list-library` shows the models and jobs on this machine, and what each model can do. Models are named by alias \
+(`default`), by hub id, or by absolute folder. The models `starter`, `starter-vision` and `starter-speech` are tiny \
+demonstration models: very simple instructions, plain coloured shapes, short spoken commands."""
 
 _LASTING = CacheHint(ttl_ms=3_600_000, scope="public")
 _LISTS: tuple[CacheableMethod, ...] = (

@@ -15,6 +15,7 @@ from adapters.models.abilities import Ability
 from adapters.models.library import Shelved, models_on_disk
 from adapters.places import jobs_folder
 from adapters.settings import GB, Settings
+from mcp_server.cli.sizes import size
 from mcp_server.host.connection import Connection
 from mcp_server.tools.answers import tool_result
 from mcp_server.tools.definition import ToolDefinition, hints
@@ -105,7 +106,7 @@ def _model_entry(entry: Shelved, status: EngineStatus | None, connection: Connec
         architecture=card.architecture if card else None,
         bytes=card.weight_bytes if card else None,
         quantization=card.quantization if card else None,
-        context=card.context if card else None,
+        context=(card.context or None) if card else None,
         loaded=any(model.folder == str(entry.folder) for model in loaded),
         fits=card.weight_bytes < limit if card and limit else None,
         problem=entry.problem,
@@ -179,8 +180,8 @@ def _model_line(entry: ModelEntry) -> str:
         " and ".join(entry.abilities or []),
         entry.architecture or "",
         entry.quantization or "",
-        f"{(entry.bytes or 0) / GB:.2f} GB",
-        f"context {entry.context}",
+        size(entry.bytes or 0),
+        f"context {entry.context}" if entry.context else "",
     ]
     facts += ["default"] if entry.default else []
     facts += ["loaded"] if entry.loaded else []

@@ -59,7 +59,9 @@ async def test_lists_may_be_kept_by_the_client(shared_home: Home) -> None:
 
 async def test_read_only_leaves_out_what_changes_anything(shared_home: Home) -> None:
     async with shared_home.client("--read-only") as client:
-        assert [tool.name for tool in (await client.list_tools()).tools] == ["generate", "check-job", "list-library"]
+        assert [tool.name for tool in (await client.list_tools()).tools] == [
+            "generate", "describe-image", "transcribe", "check-job", "list-library",
+        ]  # fmt: skip
 
 
 async def test_tools_can_be_selected(shared_home: Home) -> None:

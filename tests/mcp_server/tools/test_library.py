@@ -24,7 +24,11 @@ async def test_models_are_listed_with_what_they_are(shared_home: Home, era: Era)
         )
         assert starter["bytes"] == 2_362_752
         assert "jobs" not in answer(result)
-        assert "starter (qwen3" in text(result)
+        assert "starter (text, qwen3, 2.4 MB" in text(result)
+        abilities = {entry["name"]: (entry["abilities"], entry["default"]) for entry in answer(result)["models"]}
+        assert abilities["starter"] == (["text"], True)
+        assert abilities["starter-vision"] == (["text", "vision"], True)
+        assert abilities["starter-speech"] == (["speech"], True)
 
 
 async def test_a_library_is_given_page_by_page(shared_home: Home) -> None:
