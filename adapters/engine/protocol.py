@@ -222,7 +222,10 @@ class Segment(Wire):
 
 
 class Transcribed(Wire):
-    """What was heard. `rendered` is the transcript in the format that was asked for; `file` where it was written."""
+    """What was heard. `rendered` is the transcript in the format that was asked for; `file` where it was written.
+
+    `said_s` is the length that the file's header promises, where it promises one.
+    """
 
     kind: Literal["transcribe"] = "transcribe"
     model: str
@@ -231,6 +234,7 @@ class Transcribed(Wire):
     format: TranscriptFormat
     language: str | None
     duration_s: float
+    said_s: float | None = None
     segments: list[Segment]
     audio_format: str
     timing: Timing

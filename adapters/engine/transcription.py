@@ -72,6 +72,7 @@ async def transcribe(
         format=work.format,
         language=language,
         duration_s=round(end, 3),
+        said_s=sound.seconds,
         segments=[] if work.timestamps == "none" else segments,
         audio_format=sound.container.name,
         timing=Timing(

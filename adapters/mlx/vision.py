@@ -77,8 +77,15 @@ class VisionRunner(RowRunner):
             {name: value for name, value in embedded.items() if value is not None},
             logits_processors=[[guarded(row, processor) for processor in row.processors]],
             prefill_step_size=SMALLEST_CHUNK,
-            warm_cache=cache,
+            # One row's own kind of cache, where the library would begin with a batch's: features that are added within
+            # the model are placed rightly only with this one.
+            warm_cache=cache or make_prompt_cache(self._language),
         )
+        if embedded.get("deepstack_visual_embeds") is not None:
+            # The model takes from the whole mask what a chunk needs of both; from a mask cut to the chunk it would take
+            # the features of the first places for all of them.
+            aware = reading._prompt_length_aware_keys  # pyright: ignore[reportPrivateUsage]
+            aware[:] = [name for name in aware if name != "visual_pos_masks"]
         yield from self._read_chunks(row, reading, kept)
         self._sampled = [row]
         return reading.generate(self._sampler, self._ends.__contains__, compute_logprobs=False)

@@ -83,6 +83,10 @@ def _note(outcome: Transcribed) -> str | None:
     notes = []
     if outcome.file_error:
         notes.append(f"the transcript was not saved: {outcome.file_error}")
+    if outcome.said_s is not None and outcome.duration_s < outcome.said_s * 0.98 - 1:
+        notes.append(
+            f"the file promises {outcome.said_s:.0f} seconds and only {outcome.duration_s:.0f} could be read: its end is missing or damaged"
+        )
     if not outcome.text:
         notes.append("nothing was said in it")
     if outcome.model in STARTER_NOTES:

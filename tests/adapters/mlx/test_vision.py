@@ -160,6 +160,20 @@ def test_a_prompt_read_in_many_chunks_equals_mlx_vlm(name: str, request: pytest.
     assert asked.text.strip() == reference(model, [image], "Describe the image.").strip()
 
 
+@pytest.mark.parametrize("name", ["deep", "hybrid"])
+def test_small_chunks_that_end_within_a_picture_change_nothing(
+    name: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model: Model = request.getfixturevalue(name)
+    images = scenes(2, seed=8)
+    expected = reference(model, images, "What changed?")
+    monkeypatch.setattr(VisionRunner, "_chunk", lambda *_: 32)
+    asked = (batch := Batch(model)).ask(images, "What changed?")
+    batch.run()
+    assert len([event for event in asked.events if isinstance(event, Reading)]) > 10
+    assert asked.text.strip() == expected.strip()
+
+
 @pytest.mark.parametrize("name", ["starter", "deep", "hybrid"])
 def test_a_batch_equals_its_rows_alone(name: str, request: pytest.FixtureRequest) -> None:
     model: Model = request.getfixturevalue(name)
@@ -215,8 +229,8 @@ def test_the_order_of_pictures_is_kept(starter: Model) -> None:
 def test_rows_draw_by_their_own_options_and_seeds(starter: Model) -> None:
     (image,) = scenes(1)
     options: list[dict[str, Any]] = [
-        {"temperature": 1.5, "seed": 1}, {"temperature": 1.5, "seed": 2}, {"temperature": 0.0},
-        {"temperature": 1.5, "seed": 1}, {"temperature": 3.0, "top_k": 2, "seed": 3},
+        {"temperature": 6.0, "seed": 1}, {"temperature": 6.0, "seed": 2}, {"temperature": 0.0},
+        {"temperature": 6.0, "seed": 1}, {"temperature": 3.0, "top_k": 2, "seed": 3},
     ]  # fmt: skip
     alone = [Batch(starter).answer([image], QUESTIONS[0], **one) for one in options]
     batch = Batch(starter)

@@ -298,6 +298,20 @@ async def test_ten_hours_are_refused_before_anything_is_decoded(client: Client, 
     assert time.monotonic() - began < 5
 
 
+@needs_ffmpeg
+async def test_a_file_whose_end_is_missing_says_so(client: Client, tmp_path: Path) -> None:
+    (one,) = spoken("new voices", 1)
+    hiss = (np.random.default_rng(1).standard_normal(40 * RATE) * 0.01).astype(np.float32)
+    source, whole, cut = write(tmp_path / "a.wav", one.samples, hiss), tmp_path / "a.m4a", tmp_path / "cut.m4a"
+    command = ["ffmpeg", "-v", "error", "-i", str(source), "-b:a", "64k", "-movflags", "faststart", str(whole)]
+    await anyio.run_process(command)
+    content = whole.read_bytes()
+    cut.write_bytes(content[: len(content) // 2])
+    told = await hear(client, cut)
+    assert told["text"].startswith(one.text)
+    assert "could be read: its end is missing or damaged" in told["note"]
+
+
 # --- jobs
 
 
