@@ -26,7 +26,8 @@ from adapters.engine.protocol import (
     media_of,
 )
 from adapters.errors import ServerError, from_wire, to_wire
-from adapters.mlx.backend import Asking, Backend, no_adapters
+from adapters.mlx.asking import Asking
+from adapters.mlx.backend import Backend, no_adapters
 from adapters.models.card import tensor_bytes, weight_files
 from adapters.models.download import download
 from adapters.models.library import check_ability

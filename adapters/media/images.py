@@ -130,7 +130,7 @@ def _what_it_is(content: bytes) -> str:
     if start.startswith(b"%PDF"):
         return "it is a PDF; export its pages as PNG"
     if content[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc"):
-        return "it is HEIC, which needs the package pillow-heif (pip install pillow-heif), or save it as JPEG"
+        return "it is HEIC, which needs the package pillow-heif beside this server (pip install pillow-heif); or save it as JPEG"
     if content[4:8] == b"ftyp" or content[:4] in (b"\x1aE\xdf\xa3", b"RIFF"):
         return "it is a video or sound; pass a video as `video`"
     try:

@@ -7,16 +7,16 @@ import asyncio
 import contextlib
 import importlib
 import secrets
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from adapters.engine.protocol import Completion, Generate, LoadedModel, Progress, Timing, Transcribe, Usage
-from adapters.errors import AnswerIncomplete, ContextOverflow, InvalidRequest, UnsupportedModel, to_wire
+from adapters.engine.protocol import Completion, LoadedModel, Progress, Transcribe
+from adapters.errors import ContextOverflow, InvalidRequest, UnsupportedModel
+from adapters.mlx.asking import Asking, OnProgress, PendingAnswer
 from adapters.mlx.thread import MlxThread
 from adapters.models.card import read_card
 from adapters.models.safety import check_folder
@@ -27,12 +27,9 @@ if TYPE_CHECKING:
     from adapters.mlx.residency import Loaded, Residency
     from adapters.mlx.row import Row, RowEvent
     from adapters.mlx.runner import RowRunner
-    from adapters.mlx.sight import Media
     from adapters.mlx.speech import Heard, SpeechModel
 
 T = TypeVar("T")
-OnProgress = Callable[[Progress], None]
-OnWritten = Callable[[int, str, str], None]
 
 
 @dataclass(frozen=True)
@@ -169,7 +166,7 @@ class Backend:
                 lambda: prepare.make_row(loaded, asking.work, index, secrets.randbits(63), asking.media)
             )
             row.asked = asking.asked
-            answer = _Answer(self, loaded, asking, row, index)
+            answer = PendingAnswer(asking, row, index, lambda: self.cancel(loaded, row))
             self.submit(loaded, row)
         return await answer.completion()
 
@@ -225,96 +222,6 @@ class Backend:
     def same_language(self, loaded: "Loaded", language: str) -> dict[str, Any]:
         """What keeps the model to a language that it has recognised."""
         return cast("SpeechModel", loaded.runner).language_option(language)
-
-
-@dataclass(frozen=True)
-class Asking:
-    """A job's work, when it was asked on the monotonic clock, how long its model took to load, who hears of it.
-
-    `media` holds the pictures and videos that its messages name.
-    """
-
-    work: Generate
-    asked: float
-    load_s: float
-    on_progress: OnProgress
-    on_written: OnWritten
-    media: "Media" = field(default_factory=dict)
-
-
-class _Answer:
-    """One conversation from its row to its completion. Lives on the event loop."""
-
-    def __init__(self, backend: Backend, loaded: "Loaded", asking: Asking, row: "Row", index: int) -> None:
-        self._backend, self._loaded, self._asking, self._row, self._index = backend, loaded, asking, row, index
-        self._work = asking.work
-        self._ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        row.on_event = self._event
-
-    async def completion(self) -> Completion:
-        """The completion, when the row has ended. Cancelling this takes the row out of the batch."""
-        try:
-            ended = await self._ended
-        except asyncio.CancelledError:
-            self._backend.cancel(self._loaded, self._row)
-            raise
-        if ended.error is not None:
-            raise ended.error
-        return self._completion(ended.reason)
-
-    def _event(self, event: "RowEvent") -> None:
-        from adapters.mlx.row import Ended, Reading, Written
-
-        if isinstance(event, Reading):
-            self._asking.on_progress(
-                Progress(phase="reading prompt", done=event.done, total=event.total, unit="tokens")
-            )
-        elif isinstance(event, Written):
-            self._asking.on_written(self._index, event.text, event.reasoning)
-            self._asking.on_progress(
-                Progress(phase="writing", done=self._row.completion_tokens, total=self._row.max_tokens, unit="tokens")
-            )
-        elif isinstance(event, Ended) and not self._ended.done():
-            self._ended.set_result(event)
-
-    def _completion(self, reason: Any) -> Completion:
-        row, answer = self._row, self._row.answer
-        value, error = None, None
-        if self._work.json_schema is not None:
-            value, error = self._checked(answer.text, reason)
-        now = time.monotonic()
-        writing = (row.last_token or now) - (row.first_token or now)
-        return Completion(
-            text=answer.text,
-            reasoning=answer.reasoning,
-            tool_calls=answer.tool_calls,
-            json_value=value,
-            finish_reason=reason,
-            usage=Usage(
-                prompt_tokens=len(row.tokens), cached_tokens=row.cached_tokens, completion_tokens=row.completion_tokens
-            ),
-            timing=Timing(
-                queued_s=round(max(0.0, (row.admitted or now) - row.asked - self._asking.load_s), 4),
-                load_s=round(self._asking.load_s, 4),
-                first_token_s=round(row.first_token - row.asked, 4) if row.first_token else None,
-                total_s=round(now - row.asked, 4),
-                tokens_per_second=round((row.completion_tokens - 1) / writing, 2) if writing > 0 else None,
-            ),
-            error=error,
-        )
-
-    def _checked(self, text: str, reason: str) -> tuple[Any, dict[str, str] | None]:
-        """The value of a JSON answer, or why there is none: a schema is kept or the call fails."""
-        schema = importlib.import_module("adapters.mlx.schema")
-        assert self._work.json_schema is not None
-        try:
-            return schema.check_answer(text, self._work.json_schema), None
-        except ValueError as error:
-            if reason == "length":
-                message = f"the answer was cut at {self._row.completion_tokens} tokens before its JSON was complete; raise max_tokens (now {self._work.max_tokens}) or ask for less"
-            else:
-                message = f"the answer does not follow json_schema ({str(error)[:200]}); simplify the schema"
-            return None, to_wire(AnswerIncomplete(f"{message}. So far: {text[:500]}"))
 
 
 def _preparing_thread() -> ThreadPoolExecutor:

@@ -35,6 +35,15 @@ def test_a_picture_is_known_by_its_content(kind: str) -> None:
     assert blue < 20
 
 
+def test_heic_is_read_where_its_decoder_is_there() -> None:
+    import pillow_heif
+
+    content = io.BytesIO()
+    pillow_heif.from_pillow(square((64, 48))).save(content)
+    picture = read_image(content.getvalue(), "IMG_0001.HEIC")
+    assert (picture.format, picture.width, picture.height) == ("HEIF", 64, 48)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_turned_picture_is_shown_upright(orientation: int) -> None:
     lying = Image.new("RGB", (40, 20), "white")
@@ -111,7 +120,7 @@ def bomb(width: int, height: int) -> bytes:
         (b"<svg xmlns='http://www.w3.org/2000/svg'></svg>", "SVG"),
         (b'<?xml version="1.0"?><svg/>', "SVG"),
         (b"%PDF-1.7 ...", "PDF"),
-        (b"\0\0\0\x18ftypheic" + bytes(100), "HEIC"),
+        (b"\0\0\0\x18ftypheic" + bytes(100), "HEIC|damaged"),
         (b"\0\0\0\x18ftypmp42" + bytes(100), "video"),
         (b"\x89PNG\r\n\x1a\n" + bytes(100), "not a picture|damaged"),
         (encoded(square((400, 400)), "PNG")[:200], "damaged"),

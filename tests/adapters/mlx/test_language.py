@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,9 @@ from adapters.errors import DoesNotFit
 from adapters.mlx.answer import AnswerText, markers_of
 from adapters.mlx.language import LanguageRunner
 from adapters.mlx.prompt_cache import PromptCache
-from adapters.mlx.row import Ended, Reading, Row, RowEvent
+from adapters.mlx.row import Reading, Row
 from adapters.models.names import STARTERS
+from tests.adapters.mlx.asked import Asked, deliver
 from tests.tiny_models import random_hybrid
 
 PROMPTS = (
@@ -31,24 +31,6 @@ PROMPTS = (
 )
 
 
-@dataclass
-class Asked:
-    """A row and what came of it."""
-
-    row: Row
-    events: list[RowEvent] = field(default_factory=list)
-
-    @property
-    def ended(self) -> Ended | None:
-        return next((event for event in self.events if isinstance(event, Ended)), None)
-
-    @property
-    def text(self) -> str:
-        assert self.ended is not None
-        assert self.ended.error is None, self.ended.error
-        return self.row.answer.text
-
-
 class Batch:
     """A runner driven by the test's own thread, step by step."""
 
@@ -58,7 +40,7 @@ class Batch:
         self.free = room
         self.runner = LanguageRunner(
             "m", model, tokenizer, kv_bytes_per_token=64, rows=rows, prompt_cache=self.cache,
-            room=lambda needed: needed <= self.free, post=self._post,
+            room=lambda needed: needed <= self.free, post=deliver,
         )  # fmt: skip
 
     def ask(
@@ -89,11 +71,6 @@ class Batch:
         while self.runner.busy and steps != 0:
             self.runner.step()
             steps = steps - 1 if steps is not None else None
-
-    @staticmethod
-    def _post(events: list[tuple[Row, RowEvent]]) -> None:
-        for row, event in events:
-            row.on_event(event)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from adapters.mlx.loading import lazy_model, settle
 from adapters.mlx.speech import Heard, SpeechModel
 from adapters.models.card import read_card
 from adapters.models.names import STARTERS
+from tests.adapters.mlx.asked import finished
 from tests.sounds import held_out, silence
 from tests.tiny_models import random_parakeet
 
@@ -46,13 +47,7 @@ def window(sound: np.ndarray, start: float = 0.0) -> Window:
 
 def hear(model: SpeechModel, given: Window, **options: Any) -> tuple[int, Heard]:
     """How many pauses there were, and what was heard."""
-    steps, count = model.listen(given, model.options(asked(**options))), 0
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return count, end.value
-        count += 1
+    return finished(model.listen(given, model.options(asked(**options))))
 
 
 def utterance() -> Any:

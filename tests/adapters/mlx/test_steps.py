@@ -1,24 +1,11 @@
 """Long functions of libraries run in steps: others are served in between, and closing ends them where they are."""
 
-from collections.abc import Generator
-from typing import Any
-
 import mlx.core as mx
 import mlx.nn as nn
 import pytest
 
 from adapters.mlx.steps import in_steps, make_pausing, pause, pausing_layers
-
-
-def finished(steps: Generator[None, None, Any]) -> tuple[int, Any]:
-    """How many pauses there were, and the result."""
-    count = 0
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return count, end.value
-        count += 1
+from tests.adapters.mlx.asked import finished
 
 
 def test_a_function_goes_on_where_it_paused() -> None:

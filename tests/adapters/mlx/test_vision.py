@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,14 @@ from adapters.media.video import Frame, Video
 from adapters.mlx.answer import AnswerText, markers_of
 from adapters.mlx.loading import read_reader
 from adapters.mlx.prompt_cache import PromptCache
-from adapters.mlx.row import Ended, Reading, Row, RowEvent, Written
+from adapters.mlx.row import Reading, Row, RowEvent, Written
 from adapters.mlx.sight import look
 from adapters.mlx.vision import VisionRunner
 from adapters.models.card import read_card
 from adapters.models.names import STARTERS
 from adapters.starter.recipes.vision.questions import ask
 from adapters.starter.recipes.vision.scenes import draw_scene
+from tests.adapters.mlx.asked import Asked, deliver
 from tests.tiny_models import random_vision
 
 Model = tuple[Any, Any, Any]  # model, mlx_lm's tokenizer, the processor that mlx_vlm's own generate takes
@@ -60,22 +60,6 @@ def scenes(count: int, seed: int = 5) -> list[Image.Image]:
     return [draw_scene(chance, "test", (5, 5)).image for _ in range(count)]
 
 
-@dataclass
-class Asked:
-    row: Row
-    events: list[RowEvent] = field(default_factory=list)
-
-    @property
-    def ended(self) -> Ended | None:
-        return next((event for event in self.events if isinstance(event, Ended)), None)
-
-    @property
-    def text(self) -> str:
-        assert self.ended is not None
-        assert self.ended.error is None, self.ended.error
-        return self.row.answer.text
-
-
 class Batch:
     """A runner driven by the test's own thread, step by step."""
 
@@ -84,7 +68,7 @@ class Batch:
         self.cache = PromptCache(1 << 28)
         self.runner = VisionRunner(
             "m", self.model, self.tokenizer, kv_bytes_per_token=64, rows=rows, prompt_cache=self.cache,
-            room=lambda _: True, post=self._post,
+            room=lambda _: True, post=deliver,
         )  # fmt: skip
 
     def ask(
@@ -120,11 +104,6 @@ class Batch:
         asked = self.ask(images, question, **options)
         self.run()
         return asked.text
-
-    @staticmethod
-    def _post(events: list[tuple[Row, RowEvent]]) -> None:
-        for row, event in events:
-            row.on_event(event)
 
 
 def reference(model: Model, images: list[Image.Image], question: str, max_tokens: int = 30) -> str:
