@@ -68,14 +68,14 @@ def _cut(samples: np.ndarray) -> int | None:
     if seconds < BREAK:
         return None
     loudness = _loudness(samples)
-    pauses = _pauses(loudness)
-    for first, last in pauses:
+    quiet = _pauses(loudness)
+    for first, last in quiet:
         if (last - first) * _FRAME >= BREAK * RATE and first + MARGIN * 50 <= LONGEST * 50:
             return (last if first == 0 else first + int(MARGIN * 50)) * _FRAME
     if seconds < LONGEST:
         return None
     longest = int(LONGEST * 50)
-    usable = [(first, min(last, longest)) for first, last in pauses if first < longest]
+    usable = [(first, min(last, longest)) for first, last in quiet if first < longest]
     late = [(a, b) for a, b in usable if (a + b) / 2 >= SHORTEST * 50 and b - a >= PAUSE * 50]
     if late:
         first, last = late[-1]
@@ -96,6 +96,13 @@ def _loudness(samples: np.ndarray) -> np.ndarray:
     frames = np.sqrt(np.square(samples[:whole]).reshape(-1, _FRAME).mean(axis=1))
     rest = samples[whole:]
     return np.append(frames, np.sqrt(np.square(rest).mean())) if len(rest) else frames
+
+
+def pauses(samples: np.ndarray) -> list[tuple[float, float]]:
+    """The pauses of a sound as (begin, end), in seconds."""
+    if not len(samples):
+        return []
+    return [(first * _FRAME / RATE, last * _FRAME / RATE) for first, last in _pauses(_loudness(samples))]
 
 
 def _pauses(loudness: np.ndarray) -> list[tuple[int, int]]:

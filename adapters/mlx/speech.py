@@ -18,12 +18,14 @@ import numpy as np
 from adapters.engine.protocol import Segment, Transcribe, Word
 from adapters.errors import InvalidRequest, UnsupportedModel
 from adapters.media.sound import RATE
-from adapters.media.windows import Window
+from adapters.media.windows import Window, pauses
 from adapters.mlx.steps import in_steps, make_pausing, pausing_layers
 
 # What families call the text that says which words to expect, and the language.
 _HINTS = ("initial_prompt", "prompt", "system_prompt", "context")
 _LANGUAGES = ("language", "source_language", "source_lang")
+# A model that is given the silence after the last word makes one up: no word begins this late, in seconds.
+_LEAST_WORD = 0.12
 # Sound shorter than this is given silence after it: some families fail on less.
 _LEAST_SECONDS = 0.5
 
@@ -88,7 +90,8 @@ class SpeechModel:
         given = mx.array(samples)
         result = yield from in_steps(lambda: self._model.generate(given, **options))
         last = window.start + len(window.samples) / RATE
-        segments = [segment for segment in _segments(result, window.start, last) if segment.text]
+        heard = _segments(result, window.start, last)
+        segments = _in_order([one for one in heard if one.text and one.start < _last_sound(window) - _LEAST_WORD])
         language = getattr(result, "language", None)
         return Heard(segments, language if isinstance(language, str) else None)
 
@@ -137,6 +140,28 @@ def _segments(result: Any, offset: float, last: float) -> list[Segment]:
     if not segments and (text := str(getattr(result, "text", "") or "").strip()):
         segments = [Segment(text=text, start=round(offset, 2), end=round(last, 2))]
     return segments
+
+
+def _last_sound(window: Window) -> float:
+    """When the last sound of a window ends that is no pause."""
+    quiet = pauses(window.samples)
+    length = len(window.samples) / RATE
+    return window.start + (quiet[-1][0] if quiet and quiet[-1][1] >= length - 0.02 else length)
+
+
+def _in_order(segments: list[Segment]) -> list[Segment]:
+    """The segments with times that never go back: some models take the last for the first."""
+    ordered: list[Segment] = []
+    for segment in segments:
+        earliest = ordered[-1].end if ordered and segment.start < ordered[-1].start else 0.0
+        if earliest:
+            words = [
+                word.model_copy(update={"start": max(word.start, earliest), "end": max(word.end, earliest)})
+                for word in segment.words
+            ]
+            segment = segment.model_copy(update={"start": earliest, "end": max(segment.end, earliest), "words": words})
+        ordered.append(segment)
+    return ordered
 
 
 def _segment(one: dict[str, Any], offset: float, last: float) -> Segment:

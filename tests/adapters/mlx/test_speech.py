@@ -127,6 +127,21 @@ def test_a_family_that_runs_a_models_own_code_is_refused_before_it_is_loaded(tmp
         lazy_model("m", read_card(tmp_path))
 
 
+def test_times_never_go_back_and_nothing_begins_after_the_last_sound(
+    whisper: SpeechModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = np.concatenate([utterance().samples, silence(2)])
+    told = [
+        {"text": "one", "start": 0.2, "end": 0.8}, {"text": "two", "start": 0.9, "end": 1.1},
+        {"text": "three", "start": 0.0, "end": 1.0}, {"text": "made up", "start": len(sound) / RATE - 1.5, "end": 99},
+    ]  # fmt: skip
+    monkeypatch.setattr(whisper._model, "generate", lambda *_, **__: SimpleNamespace(segments=told, language="en"))  # pyright: ignore[reportPrivateUsage]
+    _, heard = hear(whisper, window(sound))
+    assert [(one.text, one.start, one.end) for one in heard.segments] == [
+        ("one", 0.2, 0.8), ("two", 0.9, 1.1), ("three", 1.1, 1.1),
+    ]  # fmt: skip
+
+
 def test_a_result_of_any_family_becomes_segments() -> None:
     given = SimpleNamespace(text=" all of it ", segments=None)
     (only,) = speech._segments(given, 5.0, 9.0)  # pyright: ignore[reportPrivateUsage]
