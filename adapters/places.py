@@ -28,7 +28,7 @@ def config_folder() -> Path:
 
 
 def state_folder() -> Path:
-    """Holds what must survive: jobs and their results."""
+    """Holds what must survive: jobs and their results, recordings."""
     import platformdirs
 
     return _made(_under_home("state") or Path(platformdirs.user_state_dir(APP, appauthor=False)))
@@ -36,6 +36,11 @@ def state_folder() -> Path:
 
 def jobs_folder() -> Path:
     return _made(state_folder() / "jobs")
+
+
+def recordings_folder() -> Path:
+    """Conversations that were recorded to learn from."""
+    return _made(state_folder() / "recordings")
 
 
 def outputs_folder() -> Path:

@@ -49,6 +49,10 @@ class Settings(BaseSettings):
     model_folders: Folders = Field(default=(), description="folders whose models any client may name by path")
     image_urls: bool = Field(default=False, description="fetch pictures from public https addresses")
     longest_audio_hours: float = Field(default=8, gt=0, description="hours of sound that one transcription may have")
+    redact: bool = Field(default=True, description="take secrets and personal numbers out of what is recorded")
+    keep_recordings_days: float | None = Field(
+        default=None, gt=0, description="days after which recorded conversations are removed; by default never"
+    )
     pinned: Names = Field(default=(), description="models that stay in memory once loaded")
     memory_limit_gb: float | None = Field(
         default=None, gt=0, description="memory for models and caches; by default what the machine has to spare"

@@ -29,11 +29,13 @@ from adapters.engine.protocol import (
     Work,
 )
 from adapters.errors import EngineStopped, JobNotFound, to_wire
+from adapters.places import jobs_folder
 
 logger = logging.getLogger(__name__)
 
 _PREFIXES: dict[JobKind, str] = {"generate": "gen", "describe": "see", "transcribe": "hear", "download": "pull"}
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_WORK = ".work"
 _JOB_ID = re.compile(r"[a-z]{2,8}-[0-9a-z]{8,32}")
 
 
@@ -196,17 +198,24 @@ class JobStore:
 
     def save(self, view: JobView) -> None:
         """Write the job whole or not at all. A disk that is full costs the copy on disk, not the job."""
-        path = self._folder / f"{view.job}.json"
-        draft = path.with_suffix(".part")
+        self._write(self._folder / f"{view.job}.json", view.model_dump_json())
+
+    def _write(self, path: Path, content: str) -> None:
+        draft = path.with_suffix(f"{path.suffix}.part")
         try:
             with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
                 # Not synced: it must outlive this process, which it does once written, not the machine's power.
-                file.write(view.model_dump_json())
+                file.write(content)
             draft.replace(path)
         except OSError as error:
-            logger.error("job=<%s>, error=<%s> | the job could not be stored", view.job, error)
+            logger.error("file=<%s>, error=<%s> | a job could not be stored", path.name, error)
             with contextlib.suppress(OSError):
                 draft.unlink(missing_ok=True)
+
+    def save_work(self, job: str, work: Work) -> None:
+        """Keep what a job that answers was asked, so that the exchange can be recorded later."""
+        if isinstance(work, Generate):
+            self._write(self._folder / f"{job}{_WORK}", work.model_dump_json(exclude_defaults=True))
 
     def load(self, job: str) -> JobView:
         """The stored job. Raises JobNotFound."""
@@ -226,7 +235,7 @@ class JobStore:
     def prune(self) -> None:
         """Remove what is older than results are kept."""
         oldest = time.time() - self._keep_seconds
-        for path in [*self._folder.glob("*.json"), *self._folder.glob("*.part")]:
+        for path in [path for ending in ("json", "part", "work") for path in self._folder.glob(f"*.{ending}")]:
             if _modified(path) < oldest:
                 path.unlink(missing_ok=True)
 
@@ -238,6 +247,19 @@ class JobStore:
         except (OSError, ValidationError, json.JSONDecodeError) as error:
             logger.warning("file=<%s>, error=<%s> | a stored job could not be read", path, error)
             return None
+
+
+def load_work(job: str) -> Generate:
+    """What a job was asked that answered. Raises JobNotFound when that is not known, or not any more."""
+    path = jobs_folder() / f"{job}{_WORK}"
+    try:
+        if not _JOB_ID.fullmatch(job):
+            raise FileNotFoundError
+        return Generate.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise JobNotFound(
+            f"what job {job[:80]!r} was asked is not known: only generate and describe-image jobs are kept, and those for a day; record the messages themselves"
+        ) from error
 
 
 def _modified(path: Path) -> float:

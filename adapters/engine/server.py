@@ -160,6 +160,7 @@ class Engine:
         self._jobs[job.id] = job
         job.follow(connection, request.id, request.every)
         self._store.save(job.view())
+        self._store.save_work(job.id, request.work)
         job.task = asyncio.create_task(carry_out(job, self._backend, self._settings), name=job.id)
 
     def _finished(self, job: RunningJob) -> None:

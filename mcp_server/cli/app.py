@@ -8,7 +8,7 @@ from rich.console import Console
 
 from adapters import __version__
 from adapters.errors import EngineBusy, ServerError
-from mcp_server.cli import models, running
+from mcp_server.cli import models, running, sessions
 
 console = Console()
 errors = Console(stderr=True)
@@ -25,6 +25,7 @@ app = typer.Typer(
     ),
 )
 app.add_typer(models.app, name="models")
+app.add_typer(sessions.app, name="sessions")
 
 
 @app.callback(invoke_without_command=True)

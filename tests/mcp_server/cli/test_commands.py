@@ -49,6 +49,11 @@ def test_the_demo_shows_a_model_at_work_and_status_and_stop_see_it(own_home: Hom
         '{"name": "Lucy", "age": 31}',
         "Paris",
         "given -1",
+        "A red circle on the left and a blue square on the right.",
+        "The color changed from green to orange.",
+        '{"color": "green", "shape": "star"}',
+        "turn on the heater",
+        "-->",
         "client 3",
         "check-job",
         "Once upon a time",
@@ -58,6 +63,9 @@ def test_the_demo_shows_a_model_at_work_and_status_and_stop_see_it(own_home: Hom
     assert "host" in status
     assert "starter" in status
     assert own_home.command("models", "unload", "starter").stdout == "unloaded starter\n"
+    rest = own_home.command("models", "unload").stdout
+    assert "starter-vision" in rest
+    assert "starter-speech" in rest
     assert "no such model" in own_home.command("models", "unload").stdout
     assert own_home.command("stop").stdout == "ended host and engine\n"
     assert own_home.hosts() == own_home.engines() == []

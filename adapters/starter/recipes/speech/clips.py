@@ -7,7 +7,8 @@ import numpy as np
 
 from adapters.starter.recipes.speech.voices import RATE, Utterance
 
-LONGEST = 28.6  # seconds: a window of the model is 30
+# Seconds: of what is said, and of the whole. A window of the model is 30.
+LONGEST, WHOLE = 28.6, 29.5
 
 
 @dataclass
@@ -49,7 +50,7 @@ def _joined(chance: random.Random, spoken: list[Utterance], count: int) -> Clip:
         at += len(samples) + len(parts[-1])
     if not count:
         parts.append(_silence(chance.uniform(0.5, 8)))
-    return Clip(np.concatenate(parts), said)
+    return Clip(np.concatenate(parts)[: int(WHOLE * RATE)], said)
 
 
 def _silence(seconds: float) -> np.ndarray:

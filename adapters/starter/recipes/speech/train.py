@@ -2,7 +2,7 @@
 
 Needs the extra `recipes` (torch), libespeak-ng and flite. On one CPU core the default of 75 minutes of computing takes
 a little more than that, and making the speech five minutes before. The shipped model was made so, and then went on for
-15 minutes with more of the second synthesiser: `--start-from FOLDER --minutes 15 --utterances 8000 --flite 8000 --rate 0.3`.
+12 minutes with more of the second synthesiser: `--start-from FOLDER --minutes 12 --utterances 8000 --flite 8000 --rate 0.3`.
 """
 # pyright: reportMissingImports=false, reportUnknownMemberType=false
 
@@ -25,7 +25,7 @@ from torch import Tensor
 
 from adapters.starter.recipes.optimisers import Optimisers, learning_rate
 from adapters.starter.recipes.speech.clips import Clip, make_clip
-from adapters.starter.recipes.speech.network import HOP, MELS, Shape, SpeechModel, log_mel
+from adapters.starter.recipes.speech.network import FRAMES, HOP, MELS, Shape, SpeechModel, log_mel
 from adapters.starter.recipes.speech.tokenizer import (
     CONTEXT,
     END,
@@ -85,7 +85,7 @@ class Targets:
 
 def features(waves: list[np.ndarray]) -> Tensor:
     """Log-mel features [rows, 80, frames] with a little silence after the longest."""
-    frames = -(-(max(len(wave) for wave in waves) // HOP + 12) // 32) * 32
+    frames = min(2 * FRAMES, -(-(max(len(wave) for wave in waves) // HOP + 12) // 32) * 32)
     samples = torch.zeros(len(waves), frames * HOP + 400)
     for i, wave in enumerate(waves):
         samples[i, : len(wave)] = torch.from_numpy(wave)

@@ -1,0 +1,1 @@
+"""Recordings: raw conversations to learn from, one JSON object a line, private, without secrets."""
