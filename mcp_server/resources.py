@@ -1,10 +1,13 @@
 """The library as resources, for clients that let a person attach them."""
 
+import asyncio
+import json
 from typing import TYPE_CHECKING, Any
 
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 
-from adapters.errors import JobNotFound
+from adapters.errors import InvalidRequest, JobNotFound
+from adapters.recordings import store
 from mcp_server.host.connection import CURRENT
 from mcp_server.tools.following import following
 from mcp_server.tools.library import whole_library
@@ -17,13 +20,22 @@ _KNOWN_SECONDS = 10.0
 
 
 def add_resources(server: "MCPServer[Any]") -> None:
-    """Register `library://models` and `job://{id}`."""
+    """Register `library://models`, `session://{id}` and `job://{id}`."""
 
     @server.resource("library://models", title="Models on this machine", mime_type="application/json")
     async def models() -> str:
         """Every model that can be named, with its size, its context, and whether it is in memory."""
         library = await whole_library(CURRENT.get(), "models")
         return library.model_dump_json(exclude_none=True, indent=1)
+
+    @server.resource("session://{id}", title="A recorded session", mime_type="application/json")
+    async def session(id: str) -> str:  # noqa: A002
+        """The conversations of a session, as they were recorded."""
+        try:
+            found = await asyncio.to_thread(store.read, id)
+        except InvalidRequest as error:
+            raise ResourceNotFoundError(str(error)) from error
+        return json.dumps([one.model_dump(exclude_defaults=True) for one in found.conversations], ensure_ascii=False)
 
     @server.resource("job://{id}", title="A job", mime_type="application/json")
     async def job(id: str) -> str:  # noqa: A002

@@ -15,7 +15,6 @@ from pydantic import ValidationError
 from adapters.errors import FileRefused, InvalidRequest
 from adapters.places import recordings_folder
 from adapters.recordings.conversation import Conversation, check_session
-from adapters.recordings.redaction import redact_all
 
 LARGEST_LINE = 32 << 20
 
@@ -37,6 +36,8 @@ class Session:
 
 def redacted(conversation: Conversation) -> Conversation:
     """The conversation without secrets and personal numbers, and how many of each kind it had."""
+    from adapters.recordings.redaction import redact_all  # its libraries take a second to import
+
     counts: Counter[str] = Counter()
     content = conversation.model_dump(exclude={"id", "created", "redacted"})
     images = [message.pop("images") for message in content["messages"]]

@@ -14,13 +14,14 @@ from adapters.errors import InvalidRequest
 from adapters.models.abilities import Ability
 from adapters.models.library import Shelved, models_on_disk
 from adapters.places import jobs_folder
+from adapters.recordings import store
 from adapters.settings import GB, Settings
 from mcp_server.cli.sizes import size
 from mcp_server.host.connection import Connection
 from mcp_server.tools.answers import tool_result
 from mcp_server.tools.definition import ToolDefinition, hints
 
-Kind = Literal["models", "jobs", "all"]
+Kind = Literal["models", "sessions", "jobs", "all"]
 
 
 class ModelEntry(BaseModel):
@@ -55,10 +56,21 @@ class JobEntry(BaseModel):
     error: str | None = Field(default=None, description="Why it failed")
 
 
+class SessionEntry(BaseModel):
+    """A recorded session."""
+
+    session: str = Field(description="Its id, for record-session")
+    conversations: int = Field(description="Conversations in it")
+    messages_to_learn: int = Field(description="Messages in them that are to be learned from")
+    broken_lines: int = Field(default=0, description="Lines that cannot be read and are left out")
+    bytes: int = Field(description="Its size on disk")
+
+
 class Library(BaseModel):
     """A page of the library."""
 
     models: list[ModelEntry] | None = Field(default=None, description="Models on this machine")
+    sessions: list[SessionEntry] | None = Field(default=None, description="Recorded sessions, by name")
     jobs: list[JobEntry] | None = Field(default=None, description="Jobs, newest first")
     memory_used: int | None = Field(default=None, description="Bytes that models and caches take now")
     memory_limit: int | None = Field(default=None, description="Bytes that they may take")
@@ -86,6 +98,8 @@ async def whole_library(connection: Connection, kind: Kind) -> Library:
     if kind in ("models", "all"):
         shelf = await asyncio.to_thread(lambda: list(models_on_disk()))
         library.models = [_model_entry(entry, status, connection) for entry in shelf]
+    if kind in ("sessions", "all"):
+        library.sessions = await asyncio.to_thread(_session_entries)
     if kind in ("jobs", "all"):
         if status is None and any(jobs_folder().glob("*.json")):
             status = await connection.engine.status()
@@ -117,6 +131,20 @@ def _defaults(settings: Settings) -> set[str]:
     return {settings.model, settings.vision_model, settings.speech_model}
 
 
+def _session_entries() -> list[SessionEntry]:
+    sessions = (store.read(name) for name in store.names())
+    return [
+        SessionEntry(
+            session=one.name,
+            conversations=len(one.conversations),
+            messages_to_learn=one.learned,
+            broken_lines=len(one.broken),
+            bytes=one.bytes,
+        )
+        for one in sessions
+    ]
+
+
 def _job_entries(status: EngineStatus | None) -> list[JobEntry]:
     return [
         JobEntry(
@@ -133,16 +161,14 @@ def _job_entries(status: EngineStatus | None) -> list[JobEntry]:
 
 
 def _page(library: Library, start: int, limit: int) -> tuple[Library, int | None]:
-    """The entries from `start` on, models before jobs, and where the next page starts."""
-    models, jobs = library.models or [], library.jobs or []
-    end = start + limit
-    page = library.model_copy(
-        update={
-            "models": models[start:end] if library.models is not None else None,
-            "jobs": jobs[max(0, start - len(models)) : max(0, end - len(models))] if library.jobs is not None else None,
-        }
-    )
-    return page, end if end < len(models) + len(jobs) else None
+    """The entries from `start` on, models before sessions before jobs, and where the next page starts."""
+    end, at, shown = start + limit, 0, dict[str, Any]()
+    for kind in ("models", "sessions", "jobs"):
+        entries: list[Any] | None = getattr(library, kind)
+        if entries is not None:
+            shown[kind] = entries[max(0, start - at) : max(0, end - at)]
+            at += len(entries)
+    return library.model_copy(update=shown), end if end < at else None
 
 
 def _cursor(offset: int) -> str:
@@ -164,6 +190,9 @@ def _as_text(page: Library) -> str:
     lines = []
     if page.models is not None:
         lines += ["Models:", *(f"- {_model_line(entry)}" for entry in page.models)] if page.models else ["No models."]
+    if page.sessions is not None:
+        entries = [f"- {_session_line(entry)}" for entry in page.sessions]
+        lines += ["Sessions:", *entries] if entries else ["No sessions."]
     if page.jobs is not None:
         lines += ["Jobs:", *(f"- {_job_line(entry)}" for entry in page.jobs)] if page.jobs else ["No jobs."]
     if page.memory_limit:
@@ -189,6 +218,11 @@ def _model_line(entry: ModelEntry) -> str:
     return f"{entry.name} ({', '.join(fact for fact in facts if fact)})"
 
 
+def _session_line(entry: SessionEntry) -> str:
+    broken = f", {entry.broken_lines} broken lines" if entry.broken_lines else ""
+    return f"{entry.session}: {entry.conversations} conversations, {entry.messages_to_learn} messages to learn from{broken}"
+
+
 def _job_line(entry: JobEntry) -> str:
     return (
         f"{entry.job}: {entry.state}, {entry.kind} with {entry.model}"
@@ -201,8 +235,8 @@ LIST_LIBRARY = ToolDefinition(
     name="list-library",
     title="List the library",
     description=(
-        "What is on the user's machine: models (what each can do, size, context, which are defaults, which are in memory) and jobs of the "
-        "last day. Use it to choose a `model`, or to find the id of a job. A hub model that is not listed can still be "
+        "What is on the user's machine: models (what each can do, size, context, which are defaults, which are in memory), recorded sessions, and "
+        "jobs of the last day. Use it to choose a `model`, or to find the id of a job. A hub model that is not listed can still be "
         "named: it is downloaded when it is first used, unless the user forbids that."
     ),
     function=list_library,

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from adapters.engine.jobs import load_work
 from adapters.engine.protocol import Generate, Generated, TextPart, parts_of
 from adapters.errors import InvalidRequest
+from adapters.recordings import store
 from adapters.recordings.conversation import Conversation, RecordedMessage, ToolSpecification, check_session
 from adapters.settings import Settings
 from mcp_server.host.connection import Connection
@@ -150,9 +151,7 @@ def _tools(work: Generate) -> list[ToolSpecification]:
 
 
 def _append(session: str, made: list[Conversation], settings: Settings) -> Recorded:
-    """Redact, write, and count. The libraries that find secrets are imported when they are needed first."""
-    from adapters.recordings import store
-
+    """Redact, write, and count."""
     if settings.keep_recordings_days:
         store.prune(settings.keep_recordings_days)
     clean = [store.redacted(one) if settings.redact else one for one in made]

@@ -86,6 +86,21 @@ async def test_an_answer_about_a_picture_is_recorded_with_the_picture(shared_hom
     assert line["messages"][1]["content"] == "A red dot."
 
 
+async def test_sessions_are_listed_and_read_as_resources(own_home: Home) -> None:
+    async with own_home.client() as client:
+        await record(client, session="talks", messages=TALK)
+        result = await client.call_tool("list-library", {"kind": "sessions"})
+        told = answer(result)
+        read = await client.read_resource("session://talks")
+    assert told["sessions"][0] | {"bytes": 0} == {
+        "session": "talks", "conversations": 1, "messages_to_learn": 1, "broken_lines": 0, "bytes": 0,
+    }  # fmt: skip
+    assert "models" not in told
+    assert "talks: 1 conversations, 1 messages to learn from" in text(result)
+    content = getattr(read.contents[0], "text", "")
+    assert json.loads(content)[0]["messages"][1]["content"] == "Thirty days."
+
+
 async def test_tools_and_their_results_are_kept_as_they_were(shared_home: Home) -> None:
     messages = [
         {"role": "user", "content": "How is it in Rome?"},
