@@ -49,6 +49,10 @@ class SpeechModel:
                 make_pausing(child)
                 if "encoder" in name:
                     pausing_layers(child)
+        if self._is_whisper():
+            from adapters.mlx.whisper import spare_silence
+
+            spare_silence(model)
 
     busy = False
     row_count = 0
@@ -88,10 +92,18 @@ class SpeechModel:
         if len(samples) < _LEAST_SECONDS * RATE:
             samples = np.pad(samples, (0, int(_LEAST_SECONDS * RATE) - len(samples)))
         given = mx.array(samples)
-        result = yield from in_steps(lambda: self._model.generate(given, **options))
-        last = window.start + len(window.samples) / RATE
+        last, last_sound = window.start + len(window.samples) / RATE, _last_sound(window)
+
+        def generate() -> Any:
+            if self._is_whisper():
+                from adapters.mlx.whisper import QUIET
+
+                QUIET.set(last - last_sound)
+            return self._model.generate(given, **options)
+
+        result = yield from in_steps(generate)
         heard = _segments(result, window.start, last)
-        segments = _in_order([one for one in heard if one.text and one.start < _last_sound(window) - _LEAST_WORD])
+        segments = _in_order([one for one in heard if one.text and one.start < last_sound - _LEAST_WORD])
         language = getattr(result, "language", None)
         return Heard(segments, language if isinstance(language, str) else None)
 

@@ -31,7 +31,7 @@ async def measure(home: Home) -> list[Measured]:
                 await _done(client, "describe-image", {"images": [str(folder / "picture.png")], "seed": i})
 
             async def hear(i: int) -> None:
-                (folder / "sound.wav").write_bytes(wav(speech(chance.uniform(1, 6), seed=i)))
+                (folder / "sound.wav").write_bytes(wav(speech(chance.uniform(1, 6), seed=i)[0]))
                 await _done(client, "transcribe", {"audio": str(folder / "sound.wav")})
 
             pictures = await _over(home, describe)

@@ -127,6 +127,31 @@ def test_a_family_that_runs_a_models_own_code_is_refused_before_it_is_loaded(tmp
         lazy_model("m", read_card(tmp_path))
 
 
+def test_the_silence_after_the_last_word_is_not_encoded(whisper: SpeechModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes: list[int] = []
+    encoder = type(whisper._model.encoder)  # pyright: ignore[reportPrivateUsage]
+    real = encoder.__call__
+    monkeypatch.setattr(encoder, "__call__", lambda self, *given: passes.append(1) or real(self, *given))
+    sound = np.concatenate([utterance().samples, silence(1.5)])
+    _, heard = hear(whisper, window(sound))
+    assert [segment.text for segment in heard.segments] == [utterance().text]
+    assert len(passes) == 1
+
+
+def test_two_recordings_at_once_are_heard_as_each_alone(whisper: SpeechModel) -> None:
+    sounds = [np.concatenate([one.samples, silence(i)]) for i, one in enumerate(held_out()[40:42])]
+    alone = [hear(whisper, window(sound))[1] for sound in sounds]
+    going = [whisper.listen(window(sound), whisper.options(asked())) for sound in sounds]
+    together: dict[int, Heard] = {}
+    while len(together) < len(going):
+        for i, steps in enumerate(going):
+            try:
+                next(steps)
+            except StopIteration as end:
+                together.setdefault(i, end.value)
+    assert [together[0], together[1]] == alone
+
+
 def test_times_never_go_back_and_nothing_begins_after_the_last_sound(
     whisper: SpeechModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

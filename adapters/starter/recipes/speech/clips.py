@@ -7,8 +7,7 @@ import numpy as np
 
 from adapters.starter.recipes.speech.voices import RATE, Utterance
 
-# Seconds: of what is said, and of the whole. A window of the model is 30.
-LONGEST, WHOLE = 28.6, 29.5
+LONGEST = 27.0  # seconds: a window of the model is 30
 
 
 @dataclass
@@ -27,7 +26,7 @@ def make_clip(chance: random.Random, noise: np.random.Generator, spoken: list[Ut
     elif part < 0.68:
         count = 1
     else:
-        count = chance.randint(2, 4) if part < 0.84 else chance.randint(5, 18)
+        count = chance.randint(2, 3) if part < 0.86 else chance.randint(4, 12)
     clip = _joined(chance, spoken, count)
     return Clip(_disturbed(chance, noise, clip.samples, bool(count)), clip.said)
 
@@ -50,7 +49,7 @@ def _joined(chance: random.Random, spoken: list[Utterance], count: int) -> Clip:
         at += len(samples) + len(parts[-1])
     if not count:
         parts.append(_silence(chance.uniform(0.5, 8)))
-    return Clip(np.concatenate(parts)[: int(WHOLE * RATE)], said)
+    return Clip(np.concatenate(parts), said)
 
 
 def _silence(seconds: float) -> np.ndarray:
@@ -58,9 +57,9 @@ def _silence(seconds: float) -> np.ndarray:
 
 
 def _respoken(chance: random.Random, samples: np.ndarray) -> np.ndarray:
-    """Played faster or slower, and so higher or lower, more or less loud."""
+    """Played up to a tenth faster or slower, more or less loud."""
     if chance.random() < 0.6:
-        at = np.arange(0, len(samples) - 1, chance.uniform(0.87, 1.18))
+        at = np.arange(0, len(samples) - 1, chance.uniform(0.9, 1.1))
         samples = np.interp(at, np.arange(len(samples)), samples).astype(np.float32)
     return samples * chance.uniform(0.5, 1)
 

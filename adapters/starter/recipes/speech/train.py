@@ -1,8 +1,7 @@
 """Train the starter speech model and write its folder: `python -m adapters.starter.recipes.speech.train FOLDER`.
 
 Needs the extra `recipes` (torch), libespeak-ng and flite. On one CPU core the default of 75 minutes of computing takes
-a little more than that, and making the speech five minutes before. The shipped model was made so, and then went on for
-12 minutes with more of the second synthesiser: `--start-from FOLDER --minutes 12 --utterances 8000 --flite 8000 --rate 0.3`.
+a little more than that, and making the speech five minutes before.
 """
 # pyright: reportMissingImports=false, reportUnknownMemberType=false
 
@@ -10,22 +9,19 @@ import argparse
 import collections
 import json
 import random
-import shutil
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer
+from safetensors.torch import save_file
 from torch import Tensor
 
 from adapters.starter.recipes.optimisers import Optimisers, learning_rate
 from adapters.starter.recipes.speech.clips import Clip, make_clip
-from adapters.starter.recipes.speech.network import FRAMES, HOP, MELS, Shape, SpeechModel, log_mel
+from adapters.starter.recipes.speech.network import HOP, MELS, Shape, SpeechModel, log_mel
 from adapters.starter.recipes.speech.tokenizer import (
     CONTEXT,
     END,
@@ -85,7 +81,7 @@ class Targets:
 
 def features(waves: list[np.ndarray]) -> Tensor:
     """Log-mel features [rows, 80, frames] with a little silence after the longest."""
-    frames = min(2 * FRAMES, -(-(max(len(wave) for wave in waves) // HOP + 12) // 32) * 32)
+    frames = -(-(max(len(wave) for wave in waves) // HOP + 12) // 32) * 32
     samples = torch.zeros(len(waves), frames * HOP + 400)
     for i, wave in enumerate(waves):
         samples[i, : len(wave)] = torch.from_numpy(wave)
@@ -159,38 +155,22 @@ def word_error_rate(model: SpeechModel, make: Targets, spoken: list[Utterance]) 
     return round(wrong / words, 4), round(exact / len(spoken), 3)
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How long to train, in seconds of CPU time, on how much speech, and from where."""
-
-    budget: float
-    espeak: int
-    flite: int
-    start_from: Path | None = None
-    rate: float = 1.0
-
-
-def train(folder: Path, plan: Plan) -> None:
-    """Make the speech, train, write the folder and what it scored."""
-    # Who goes on from an earlier training hears other speech than it did.
-    seed = 1 if plan.start_from is None else 21
-    spoken = espeak_utterances(plan.espeak, seed) + flite_utterances(plan.flite, seed + 1)
+def train(folder: Path, budget: float, utterances: int) -> None:
+    """Make the speech, train for `budget` seconds of CPU time, write the folder and what it scored."""
+    spoken = espeak_utterances(utterances, 1) + flite_utterances(utterances // 6, 2)
     graded = {name: make(200) for name, make in GRADED.items()}
     texts = [one.text for one in spoken]
-    tokenizer = make_tokenizer(folder, texts) if plan.start_from is None else _copied(plan.start_from, folder)
+    tokenizer = make_tokenizer(folder, texts)
     make = Targets(tokenizer, texts)
     torch.manual_seed(0)
     shape = Shape(tokenizer.get_vocab_size())
     model = SpeechModel(shape)
-    if plan.start_from is not None:
-        weights = {name: value.float() for name, value in load_file(plan.start_from / "model.safetensors").items()}
-        model.load_state_dict(weights, strict=False)  # without the letters, which no checkpoint has
-    optimisers = Optimisers(model, matrices=0.02 * plan.rate, others=2e-3 * plan.rate)
+    optimisers = Optimisers(model, others=2e-3)
     chance, losses = random.Random(3), collections.deque[float](maxlen=100)
     started, step, next_check = time.process_time(), 0, 0.25
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(spoken)} utterances", flush=True)
     for batch in batches(chance, spoken):
-        progress = (time.process_time() - started) / plan.budget
+        progress = (time.process_time() - started) / budget
         if progress >= 1:
             break
         inputs, targets = to_tensors([make(chance, clip) for clip in batch], make.end)
@@ -209,12 +189,6 @@ def train(folder: Path, plan: Plan) -> None:
             print({name: word_error_rate(model, make, ones) for name, ones in graded.items()}, flush=True)
     export(model, folder, shape, make)
     print(f"{step} steps", {name: word_error_rate(model, make, ones) for name, ones in graded.items()}, flush=True)
-
-
-def _copied(source: Path, folder: Path) -> Any:
-    """The tokenizer of an earlier training, in the new folder."""
-    shutil.copytree(source, folder, dirs_exist_ok=True)
-    return Tokenizer.from_file(str(folder / "tokenizer.json"))
 
 
 def export(model: SpeechModel, folder: Path, shape: Shape, make: Targets) -> None:
@@ -247,12 +221,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--minutes", type=float, default=75, help="of CPU time")
-    parser.add_argument("--utterances", type=int, default=30_000, help="of espeak-ng")
-    parser.add_argument("--flite", type=int, default=5_000, help="utterances of the second synthesiser")
-    parser.add_argument("--start-from", type=Path, default=None, help="the folder of an earlier training")
-    parser.add_argument("--rate", type=float, default=1.0, help="part of the full learning rates")
+    parser.add_argument("--utterances", type=int, default=30_000)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    plan = Plan(options.minutes * 60, options.utterances, options.flite, options.start_from, options.rate)
-    train(options.folder, plan)
+    train(options.folder, options.minutes * 60, options.utterances)

@@ -1,6 +1,6 @@
 """Train the starter vision model and write its folder: `python -m adapters.starter.recipes.vision.train FOLDER`.
 
-Needs the extra `recipes` (torch). On one CPU core the default of 60 minutes of computing takes a little more than that.
+Needs the extra `recipes` (torch). On one CPU core the default of 70 minutes of computing takes a little more than that.
 """
 # pyright: reportMissingImports=false, reportUnknownMemberType=false
 
@@ -181,7 +181,7 @@ def export(model: VisionLanguageModel, folder: Path, shape: Shape, vision: Visio
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--minutes", type=float, default=60, help="of CPU time")
+    parser.add_argument("--minutes", type=float, default=70, help="of CPU time")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
