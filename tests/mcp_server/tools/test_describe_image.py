@@ -254,6 +254,18 @@ async def test_bad_pictures_get_the_reason_quickly_and_the_engine_lives(client: 
     assert (await look(client, good))["text"] == "A red circle in the center."
 
 
+async def test_addresses_are_fetched_only_where_that_is_switched_on_and_only_public_ones(own_home: Home) -> None:
+    config = own_home.folder / "config"
+    config.mkdir(parents=True)
+    (config / "settings.toml").write_text("image_urls = true\n")
+    async with own_home.client() as client:
+        for source in ("https://127.0.0.1/a.png", "https://localhost/a.png", "https://10.0.0.1/a.png"):
+            assert "not a public address" in await refused(client, images=[source])
+        assert "not an https address" in await refused(client, images=["http://example.com/a.png"])
+    async with own_home.client("--offline") as client:
+        assert "switched off" in await refused(client, images=["https://example.com/a.png"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

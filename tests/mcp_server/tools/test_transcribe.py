@@ -336,6 +336,22 @@ async def test_a_long_file_is_handed_over_goes_on_and_is_told_whole(own_home: Ho
     assert all(told["text"].startswith(one) for one in partial)
 
 
+async def test_progress_is_told_upwards_in_seconds_heard(shared_home: Home, tmp_path: Path) -> None:
+    sound, _ = joined(16)
+    path = write(tmp_path / "talk.wav", sound)
+    told: list[tuple[float, str]] = []
+
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        del total
+        told.append((progress, message or ""))
+
+    async with shared_home.client("--allow", str(tmp_path)) as client:
+        await client.call_tool("transcribe", {"audio": str(path)}, progress_callback=note)
+    percents = [percent for percent, _ in told]
+    assert percents == sorted(percents)
+    assert any(message.startswith("listening ") and message.endswith("seconds") for _, message in told)
+
+
 async def test_cancelling_ends_the_decoder_and_keeps_what_was_heard(own_home: Home, tmp_path: Path) -> None:
     sound, _ = joined(100)
     path = write(tmp_path / "long.wav", sound)
