@@ -15,7 +15,7 @@ from typing import Any
 
 import mlx.core as mx
 from mlx_vlm.generate.ar import GenerationBatch, PromptProcessingBatch
-from mlx_vlm.models.cache import make_prompt_cache
+from mlx_vlm.models.cache import KVCache, make_prompt_cache
 
 from adapters.mlx.row import Ended, Reading, Row
 from adapters.mlx.runner import SMALLEST_CHUNK, STEPS_BETWEEN_EVALS, RowRunner, guarded
@@ -121,7 +121,13 @@ class VisionRunner(RowRunner):
         return sorted({*row.boundaries, *([row.sight.last + 1] if row.sight else [])})
 
     def _keep(self, row: Row, count: int, cache: list[Any]) -> None:
-        self._prompt_cache.store(self._name, row.cache_key, row.tokens[:count], copy.deepcopy(cache))
+        kept: list[Any] = copy.deepcopy(cache)
+        for entry in kept:
+            if type(entry) is KVCache:  # made in steps of many tokens: only what is filled is kept
+                filled: Any = entry.state
+                entry.keys, entry.values = (mx.contiguous(part) for part in filled)
+                mx.eval(entry.keys, entry.values)
+        self._prompt_cache.store(self._name, row.cache_key, row.tokens[:count], kept)
 
     # --- embedding
 

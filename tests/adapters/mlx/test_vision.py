@@ -187,6 +187,14 @@ def test_a_second_question_about_a_picture_does_not_look_again(
     assert asked.row.cached_tokens > asked.row.sight.last
 
 
+def test_only_what_was_read_of_a_picture_is_kept(starter: Model) -> None:
+    batch = Batch(starter)
+    asked = batch.ask(scenes(1), QUESTIONS[0])
+    batch.run()
+    heads, size, layers = 2, 32, 4
+    assert batch.cache.nbytes <= (len(asked.row.tokens) + 1) * heads * size * layers * 2 * 2
+
+
 def test_another_picture_of_the_same_size_is_not_taken_for_the_first(starter: Model) -> None:
     batch = Batch(starter)
     images = {}
