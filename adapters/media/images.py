@@ -18,6 +18,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from adapters.errors import FileRefused
+from adapters.media.containers import container_of
 
 MOST_BYTES = 64 << 20
 MOST_PIXELS = 100_000_000
@@ -131,7 +132,7 @@ def _what_it_is(content: bytes) -> str:
         return "it is a PDF; export its pages as PNG"
     if content[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc"):
         return "it is HEIC, which needs the package pillow-heif beside this server (pip install pillow-heif); or save it as JPEG"
-    if content[4:8] == b"ftyp" or content[:4] in (b"\x1aE\xdf\xa3", b"RIFF"):
+    if container_of(content[:4096]) is not None:
         return "it is a video or sound; pass a video as `video`"
     try:
         content[:2048].decode("utf-8")
