@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -50,17 +50,20 @@ async def transcribe(
     options = backend.speech_options(loaded, work)
     began, segments, language, end = time.monotonic(), list[Segment](), None, 0.0
     job.on_progress(Progress(phase="listening", done=0, total=sound.seconds, unit="seconds"))
-    async with _windows(sound) as cut:
-        async for window in cut:
+    async with _windows(sound) as next_window:
+        until: float | None = None
+        while (window := await next_window(until)) is not None:
             _check_length(sound, window.end, settings)
+            until = None
             if not window.silent:
                 heard = await backend.listen(loaded, window, options)
+                until = heard.until
                 if language is None and heard.language and heard.segments:
                     language = heard.language
                     options |= {} if work.language else backend.same_language(loaded, language)
                 job.on_written(0, (" " if segments and heard.segments else "") + plain_text(heard.segments), "")
                 segments += heard.segments
-            end = window.end
+            end = until or window.end
             job.on_progress(Progress(phase="listening", done=end, total=max(sound.seconds or end, end), unit="seconds"))
     now = time.monotonic()
     rendered = render(segments, work.format, round(end, 3), language)
@@ -88,20 +91,27 @@ async def transcribe(
 
 
 @asynccontextmanager
-async def _windows(sound: SoundFile) -> AsyncIterator[AsyncIterator[Window]]:
-    """The windows of a sound, the next one decoded while one is heard, on a thread of their own."""
+async def _windows(sound: SoundFile) -> AsyncIterator[Callable[[float | None], Awaitable[Window | None]]]:
+    """Gives what cuts the next window, from where the last one was heard to; it decodes on a thread of its own."""
     loop, decoding = asyncio.get_running_loop(), ThreadPoolExecutor(1, thread_name_prefix="decode")
     pieces = samples(sound)
-    cut: Iterator[Window] = windows(pieces)
+    cut = windows(pieces)
+    begun = False
 
-    async def ahead() -> AsyncIterator[Window]:
-        coming = loop.run_in_executor(decoding, next, cut, None)
-        while (window := await asyncio.shield(coming)) is not None:
-            coming = loop.run_in_executor(decoding, next, cut, None)
-            yield window
+    def take(until: float | None) -> Window | None:
+        nonlocal begun
+        try:
+            window = cut.send(until if begun else None)
+        except StopIteration:
+            return None
+        begun = True
+        return window
+
+    async def next_window(until: float | None) -> Window | None:
+        return await asyncio.shield(loop.run_in_executor(decoding, take, until))
 
     try:
-        yield ahead()
+        yield next_window
     finally:
         # On the thread that runs the generators: it ends what it is at, then the decoder.
         decoding.submit(_close, cut, pieces)

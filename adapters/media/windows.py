@@ -12,7 +12,7 @@ import numpy as np
 from adapters.media.sound import RATE
 
 # Seconds. A window is cut in the last pause after SHORTEST, or where it is quietest when it gets LONGEST.
-LONGEST = 29.0
+LONGEST = 29.9
 SHORTEST = 18.0
 PAUSE = 0.3
 # A pause this long ends a window of any length.
@@ -27,39 +27,48 @@ _PAUSE_PART = 0.03
 
 @dataclass(frozen=True)
 class Window:
-    """Samples from `start` seconds on. One without samples was silent all along, up to `end`."""
+    """Samples from `start` seconds on. One without samples was silent all along, up to `end`.
+
+    After the `last` window nothing comes: what is not heard in it is not heard at all.
+    """
 
     start: float
     end: float
     samples: np.ndarray
+    last: bool = False
 
     @property
     def silent(self) -> bool:
         return not len(self.samples)
 
 
-def windows(chunks: Iterable[np.ndarray]) -> Generator[Window, None, None]:
-    """Cut a stream of samples. Their ends follow one another without gap or overlap."""
+def windows(chunks: Iterable[np.ndarray]) -> Generator[Window, float | None, None]:
+    """Cut a stream of samples. Their ends follow one another without gap or overlap.
+
+    Who could not hear a window to its end may send the time, in seconds, from which on it is to be given again, together
+    with what follows.
+    """
     held, done = np.zeros(0, np.float32), 0
     for chunk in chunks:
         held = np.concatenate([held, np.nan_to_num(chunk, nan=0.0, posinf=0.0, neginf=0.0)])
         while (cut := _cut(held)) is not None:
             cut = min(cut, len(held))  # the last frame may be a part of one
-            yield _window(held[:cut], done)
-            held, done = held[cut:], done + cut
+            again = yield _window(held[:cut], done)
+            used = cut if again is None else min(max(round(again * RATE) - done, _FRAME), cut)
+            held, done = held[used:], done + used
     if len(held):
-        yield _window(held, done)
+        yield _window(held, done, last=True)
 
 
-def _window(samples: np.ndarray, offset: int) -> Window:
+def _window(samples: np.ndarray, offset: int, last: bool = False) -> Window:
     """The audible part of the samples, with a margin."""
     loud = np.flatnonzero(_loudness(samples) > _INAUDIBLE)
     start, end = offset / RATE, (offset + len(samples)) / RATE
     if not len(loud):
-        return Window(start, end, np.zeros(0, np.float32))
+        return Window(start, end, np.zeros(0, np.float32), last)
     first = max(0, int(loud[0]) * _FRAME - int(MARGIN * RATE))
-    last = min(len(samples), (int(loud[-1]) + 1) * _FRAME + int(MARGIN * RATE))
-    return Window(start + first / RATE, end, samples[first:last])
+    beyond = min(len(samples), (int(loud[-1]) + 1) * _FRAME + int(MARGIN * RATE))
+    return Window(start + first / RATE, end, samples[first:beyond], last)
 
 
 def _cut(samples: np.ndarray) -> int | None:

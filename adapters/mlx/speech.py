@@ -32,10 +32,14 @@ _LEAST_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Heard:
-    """What was said in a window, with times from the beginning of the sound, and in which language."""
+    """What was said in a window, with times from the beginning of the sound, and in which language.
+
+    `until` is where the model stopped, when that was well before the window's end: what follows was not heard.
+    """
 
     segments: list[Segment]
     language: str | None
+    until: float | None = None
 
 
 class SpeechModel:
@@ -50,9 +54,9 @@ class SpeechModel:
                 if "encoder" in name:
                     pausing_layers(child)
         if self._is_whisper():
-            from adapters.mlx.whisper import spare_silence
+            from adapters.mlx.whisper import spare_rests
 
-            spare_silence(model)
+            spare_rests(model)
 
     busy = False
     row_count = 0
@@ -94,18 +98,25 @@ class SpeechModel:
         given = mx.array(samples)
         last, last_sound = window.start + len(window.samples) / RATE, _last_sound(window)
 
-        def generate() -> Any:
-            if self._is_whisper():
-                from adapters.mlx.whisper import QUIET
+        left = 0.0
 
-                QUIET.set(last - last_sound)
-            return self._model.generate(given, **options)
+        def generate() -> Any:
+            if not self._is_whisper():
+                return self._model.generate(given, **options)
+            from adapters.mlx.whisper import HEARING, Hearing
+
+            nonlocal left
+            hearing = Hearing(last - window.start, last - last_sound, may_leave=not window.last)
+            HEARING.set(hearing)
+            result = self._model.generate(given, **options)
+            left = hearing.left
+            return result
 
         result = yield from in_steps(generate)
         heard = _segments(result, window.start, last)
         segments = _in_order([one for one in heard if one.text and one.start < last_sound - _LEAST_WORD])
         language = getattr(result, "language", None)
-        return Heard(segments, language if isinstance(language, str) else None)
+        return Heard(segments, language if isinstance(language, str) else None, last - left if left else None)
 
     def language_option(self, language: str) -> dict[str, Any]:
         """The argument that keeps to a language once it was heard, so that no window is taken for another one."""

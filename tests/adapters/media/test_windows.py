@@ -76,3 +76,22 @@ def test_what_is_not_a_number_is_silence() -> None:
     sound[100:200] = np.nan
     (window,) = windows([sound])
     assert np.isfinite(window.samples).all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.floats(0.3, 1.0), min_size=1, max_size=8))
+def test_what_was_not_heard_is_given_again_with_what_follows(parts: list[float]) -> None:
+    sound = np.concatenate([piece for i in range(40) for piece in (noise(2.0, seed=i), silence(0.5))])
+    cutting, heard, until = windows(chunked(sound)), list[np.ndarray](), None
+    shares = iter(parts)
+    while True:
+        try:
+            window = cutting.send(until)
+        except StopIteration:
+            break
+        part = 1.0 if window.last else next(shares, 1.0)
+        count = int(len(window.samples) * part)
+        heard.append(window.samples[:count])
+        until = window.start + count / RATE if part < 1 else None
+    found = np.concatenate([piece[piece != 0] for piece in heard])
+    assert np.array_equal(found, sound[sound != 0])
