@@ -40,6 +40,14 @@ class FileRefused(InvalidRequest):
     """The file is outside the granted folders, not a file, too large, or not text."""
 
 
+class AdapterNotFound(InvalidRequest):
+    """No adapter of that name is on this machine, and it may not or cannot be downloaded."""
+
+
+class BadAdapter(InvalidRequest):
+    """The adapter is damaged, dangerous, or does not belong to the model."""
+
+
 class JobNotFound(InvalidRequest):
     """No job of that id is known."""
 
@@ -62,6 +70,10 @@ class EngineStopped(ServerError):
 
 class EngineUnavailable(ServerError):
     """The engine could not be started or reached."""
+
+
+class TrainingFailed(ServerError):
+    """The training could not go on. The message says which checkpoint is left."""
 
 
 class OutOfMemory(ServerError):

@@ -43,6 +43,16 @@ def recordings_folder() -> Path:
     return _made(state_folder() / "recordings")
 
 
+def lora_folder() -> Path:
+    """Adapters that were trained, one folder each."""
+    return _made(state_folder() / "lora")
+
+
+def runs_folder() -> Path:
+    """Trainings: what each was asked, how far it is, and its last checkpoint."""
+    return _made(state_folder() / "training")
+
+
 def outputs_folder() -> Path:
     """Where results go that are too long for an answer, unless the settings name a folder."""
     return _made(state_folder() / "outputs")

@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     keep_recordings_days: float | None = Field(
         default=None, gt=0, description="days after which recorded conversations are removed; by default never"
     )
+    keep_runs_days: float = Field(
+        default=7, gt=0, description="days after which the checkpoints of a training that was broken off are removed"
+    )
     pinned: Names = Field(default=(), description="models that stay in memory once loaded")
     memory_limit_gb: float | None = Field(
         default=None, gt=0, description="memory for models and caches; by default what the machine has to spare"

@@ -32,6 +32,7 @@ from adapters.engine.protocol import (
     StatusReply,
     Stop,
     Submit,
+    TrainingState,
     Unload,
     Unloaded,
     Update,
@@ -60,6 +61,7 @@ class Job:
     progress: Progress = Progress(phase="waiting")
     state: JobState = "queued"
     partial: list[Partial] = field(default_factory=list)
+    training: TrainingState | None = None
     seen: JobView | None = None
     view: JobView | None = None
 
@@ -70,9 +72,10 @@ class Job:
         if isinstance(event, Snapshot):
             view = event.view
             self.state, self.progress, self.partial = view.state, view.progress, list(view.partial)
+            self.training = view.training
             self.seen, self.view = view, view if view.state in FINISHED else None
         elif isinstance(event, Update):
-            self.state, self.progress = event.state, event.progress
+            self.state, self.progress, self.training = event.state, event.progress, event.training
             for i, piece in event.added.items():
                 self.partial += [Partial()] * (i + 1 - len(self.partial))
                 so_far = self.partial[i]

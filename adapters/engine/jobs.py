@@ -25,6 +25,7 @@ from adapters.engine.protocol import (
     Partial,
     Progress,
     Snapshot,
+    TrainingState,
     Update,
     Work,
 )
@@ -33,7 +34,13 @@ from adapters.places import jobs_folder
 
 logger = logging.getLogger(__name__)
 
-_PREFIXES: dict[JobKind, str] = {"generate": "gen", "describe": "see", "transcribe": "hear", "download": "pull"}
+_PREFIXES: dict[JobKind, str] = {
+    "generate": "gen",
+    "describe": "see",
+    "transcribe": "hear",
+    "train": "train",
+    "download": "pull",
+}
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _WORK = ".work"
 _JOB_ID = re.compile(r"[a-z]{2,8}-[0-9a-z]{8,32}")
@@ -64,6 +71,7 @@ class RunningJob:
     state: JobState = "queued"
     progress: Progress = Progress(phase="waiting")
     partial: list[Partial] = field(default_factory=list)
+    training: TrainingState | None = None
     outcome: Outcome | None = None
     error: dict[str, str] | None = None
     task: asyncio.Task[None] | None = None
@@ -91,6 +99,12 @@ class RunningJob:
         texts, reasonings = self._unsaid.setdefault(index, ([], []))
         texts.append(text)
         reasonings.append(reasoning)
+        self._tell_soon()
+
+    def on_training(self, progress: Progress, training: TrainingState) -> None:
+        if self.state in FINISHED or (progress, training) == (self.progress, self.training):
+            return
+        self.progress, self.training = progress, training
         self._tell_soon()
 
     def start(self) -> None:
@@ -141,6 +155,7 @@ class RunningJob:
             finished=self.finished,
             progress=self.progress,
             partial=[] if self.outcome else self.partial,
+            training=self.training,
             outcome=self.outcome,
             error=self.error,
         )
@@ -159,7 +174,9 @@ class RunningJob:
             self._telling = None
         added = self._gather()
         for follower, request in list(self.followers):
-            follower.send(Update(id=request, state=self.state, progress=self.progress, added=added))
+            follower.send(
+                Update(id=request, state=self.state, progress=self.progress, added=added, training=self.training)
+            )
 
     def _gather(self) -> dict[int, Partial]:
         """Move what is unsaid into what there is; gives what was moved."""
@@ -179,22 +196,27 @@ class JobStore:
     """Jobs on disk, one JSON file each, readable by this user alone.
 
     A job is written when it starts and when it ends. One that an earlier engine started and never ended is settled as
-    failed when this engine opens the store.
+    failed when this engine opens the store, unless it runs elsewhere and `goes_on`.
     """
 
-    def __init__(self, folder: Path, keep_hours: float) -> None:
+    def __init__(self, folder: Path, keep_hours: float, goes_on: Callable[[str], bool] = lambda _: False) -> None:
         self._folder, self._keep_seconds = folder, keep_hours * 3600
         self.prune()
+        self.unfinished: list[JobView] = []
         for path in self._folder.glob("*.json"):
-            self._settle(path)
+            self._settle(path, goes_on)
 
-    def _settle(self, path: Path) -> None:
+    def _settle(self, path: Path, goes_on: Callable[[str], bool]) -> None:
         view = self._read(path)
-        if view is not None and view.state not in FINISHED:
-            error = EngineStopped(
-                f"the engine stopped while this job was at: {view.progress}. Nothing else was lost; ask again"
-            )
-            self.save(view.model_copy(update={"state": "failed", "finished": time.time(), "error": to_wire(error)}))
+        if view is None or view.state in FINISHED:
+            return
+        if view.kind == "train" and goes_on(view.job):
+            self.unfinished.append(view)
+            return
+        error = EngineStopped(
+            f"the engine stopped while this job was at: {view.progress}. Nothing else was lost; ask again"
+        )
+        self.save(view.model_copy(update={"state": "failed", "finished": time.time(), "error": to_wire(error)}))
 
     def save(self, view: JobView) -> None:
         """Write the job whole or not at all. A disk that is full costs the copy on disk, not the job."""

@@ -7,12 +7,17 @@ until the one event that ends the job. Lines longer than LINE_LIMIT bytes end th
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, Field, TypeAdapter
+
+from adapters.engine.training_protocol import Train as Train
+from adapters.engine.training_protocol import Trained as Trained
+from adapters.engine.training_protocol import TrainingState as TrainingState
+from adapters.engine.wire import Wire
 
 PROTOCOL = 1
 LINE_LIMIT = 64 << 20
 
-JobKind = Literal["generate", "describe", "transcribe", "download"]
+JobKind = Literal["generate", "describe", "transcribe", "train", "download"]
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 FINISHED: frozenset[JobState] = frozenset({"done", "failed", "cancelled"})
 FinishReason = Literal["stop", "length", "cancelled"]
@@ -27,12 +32,6 @@ MAX_STOP_LENGTH = 256
 MAX_SCHEMA_BYTES = 64 << 10
 MAX_IMAGES = 32
 MAX_HINT = 4096
-
-
-class Wire(BaseModel):
-    """A message: unknown fields are refused, none changes after it was made."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 # --- what a job is asked to do
@@ -149,7 +148,7 @@ class Download(Wire):
     offline: bool = False
 
 
-Work = Annotated[Generate | Transcribe | Download, Field(discriminator="kind")]
+Work = Annotated[Generate | Transcribe | Train | Download, Field(discriminator="kind")]
 
 
 # --- what comes of it
@@ -249,7 +248,7 @@ class Downloaded(Wire):
     bytes: int
 
 
-Outcome = Annotated[Generated | Transcribed | Downloaded, Field(discriminator="kind")]
+Outcome = Annotated[Generated | Transcribed | Trained | Downloaded, Field(discriminator="kind")]
 
 
 class Progress(Wire):
@@ -298,6 +297,7 @@ class JobView(Wire):
     finished: float | None = None
     progress: Progress
     partial: list[Partial] = []
+    training: TrainingState | None = None
     outcome: Outcome | None = None
     error: dict[str, str] | None = None
 
@@ -405,13 +405,14 @@ class Hello(Wire):
 
 
 class Update(Wire):
-    """A job's progress and, for each answer that grew, what was added to it."""
+    """A job's progress and, for each answer that grew, what was added to it; a training's state as it is now."""
 
     event: Literal["update"] = "update"
     id: int
     state: JobState
     progress: Progress
     added: dict[int, Partial] = {}
+    training: TrainingState | None = None
 
 
 class Snapshot(Wire):

@@ -34,12 +34,14 @@ from adapters.engine.protocol import (
     line,
     read_request,
 )
+from adapters.engine.training import Trainings, hand_over, may_go_on
 from adapters.engine.work import carry_out
 from adapters.errors import EngineBusy, EngineStopped, InvalidRequest, JobNotFound, ServerError, to_wire
 from adapters.mlx.backend import Backend
 from adapters.places import jobs_folder
 from adapters.settings import Settings
 from adapters.sockets import is_own_user
+from adapters.training.run_folder import read_run, run_folder
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +56,8 @@ class Engine:
 
     def __init__(self, settings: Settings, *, ends_when_idle: bool = True) -> None:
         self._settings, self._ends_when_idle = settings, ends_when_idle
-        self._store = JobStore(jobs_folder(), settings.keep_jobs_hours)
+        self._store = JobStore(jobs_folder(), settings.keep_jobs_hours, goes_on=may_go_on)
+        self._trainings = Trainings()
         self._backend = Backend(settings)
         self._jobs: dict[str, RunningJob] = {}
         self._connections: set[_Connection] = set()
@@ -63,6 +66,7 @@ class Engine:
 
     async def serve(self, listening: socket.socket) -> None:
         """Accept connections on this socket until the end. Ends the MLX thread cleanly."""
+        self._go_on_with_trainings()
         server = await asyncio.start_unix_server(self._connected, sock=listening, limit=LINE_LIMIT)
         housekeeping = asyncio.create_task(self._keep_house())
         try:
@@ -71,6 +75,19 @@ class Engine:
         finally:
             housekeeping.cancel()
             await self._end()
+
+    def _go_on_with_trainings(self) -> None:
+        """Follow the trainings that an earlier engine started, which go on or have ended since."""
+        for view in self._store.unfinished:
+            run = read_run(run_folder(view.job))
+            if run is None:
+                continue
+            job = RunningJob(view.job, run.work, self._finished, created=view.created, handed_over=True)
+            self._jobs[job.id] = job
+            job.task = asyncio.create_task(self._carry_out(job, goes_on=True), name=job.id)
+
+    async def _carry_out(self, job: RunningJob, goes_on: bool = False) -> None:
+        await carry_out(job, self._backend, self._settings, self._trainings, goes_on)
 
     def stop(self) -> None:
         """Have `serve` return."""
@@ -138,6 +155,8 @@ class Engine:
             job = self._jobs.get(request.job)
             if job is not None:
                 job.handed_over = True
+                if job.work.kind == "train":
+                    hand_over(job.id)
             connection.send(Snapshot(id=request.id, view=job.view() if job else self._store.load(request.job)))
         elif isinstance(request, Cancel):
             await self._cancel(connection, request)
@@ -161,7 +180,7 @@ class Engine:
         job.follow(connection, request.id, request.every)
         self._store.save(job.view())
         self._store.save_work(job.id, request.work)
-        job.task = asyncio.create_task(carry_out(job, self._backend, self._settings), name=job.id)
+        job.task = asyncio.create_task(self._carry_out(job), name=job.id)
 
     def _finished(self, job: RunningJob) -> None:
         self._store.save(job.view())

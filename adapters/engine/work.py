@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
 from adapters.engine.jobs import RunningJob
 from adapters.engine.protocol import (
     Completion,
@@ -20,11 +22,14 @@ from adapters.engine.protocol import (
     Progress,
     Seen,
     Timing,
+    Train,
+    Trained,
     Transcribe,
     Transcribed,
     Usage,
     media_of,
 )
+from adapters.engine.training import Trainings, resumed_work
 from adapters.errors import ServerError, from_wire, to_wire
 from adapters.mlx.asking import Asking
 from adapters.mlx.backend import Backend, no_adapters
@@ -40,12 +45,24 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Of the memory that the machine has to spare, what a training may take.
+_PART_TO_TRAIN = 0.8
 
-async def carry_out(job: RunningJob, backend: Backend, settings: Settings) -> None:
-    """Run the job to its end and settle it. Cancelling the task settles it as cancelled."""
+
+async def carry_out(
+    job: RunningJob, backend: Backend, settings: Settings, trainings: Trainings, goes_on: bool = False
+) -> None:
+    """Run the job to its end and settle it. Cancelling the task settles it as cancelled.
+
+    One that `goes_on` is a training that an earlier engine started.
+    """
     try:
         job.start()
-        job.finish("done", outcome=await _outcome(job, backend, settings))
+        if isinstance(job.work, Train):
+            training = trainings.go_on(job) if goes_on else _train(job, job.work, backend, settings, trainings)
+            job.finish("done", outcome=await training)
+        else:
+            job.finish("done", outcome=await _outcome(job, job.work, backend, settings))
     except asyncio.CancelledError:
         job.finish("cancelled")
     except ServerError as error:
@@ -55,12 +72,24 @@ async def carry_out(job: RunningJob, backend: Backend, settings: Settings) -> No
         job.finish("failed", error=to_wire(error))
 
 
-async def _outcome(job: RunningJob, backend: Backend, settings: Settings) -> Outcome:
-    if isinstance(job.work, Download):
-        return await _download(job, job.work, settings)
-    if isinstance(job.work, Transcribe):
-        return await _transcribe(job, job.work, backend, settings)
-    return await _generate(job, job.work, backend, settings)
+async def _train(job: RunningJob, work: Train, backend: Backend, settings: Settings, trainings: Trainings) -> Trained:
+    if work.resume:
+        work = (await asyncio.to_thread(resumed_work, work)).model_copy(update={"resume": work.resume})
+    name, folder = await _folder(job, work.model, work.offline, settings)
+    memory = await backend.memory()
+    spare = int(psutil.virtual_memory().available * _PART_TO_TRAIN)
+    free = min(spare, memory.limit - memory.used) if memory.limit else spare
+    return await trainings.train(job, work, (name, folder), free, settings.keep_runs_days)
+
+
+async def _outcome(
+    job: RunningJob, work: Generate | Transcribe | Download, backend: Backend, settings: Settings
+) -> Outcome:
+    if isinstance(work, Download):
+        return await _download(job, work, settings)
+    if isinstance(work, Transcribe):
+        return await _transcribe(job, work, backend, settings)
+    return await _generate(job, work, backend, settings)
 
 
 async def _folder(job: RunningJob, name: str, offline: bool, settings: Settings) -> tuple[str, Path]:

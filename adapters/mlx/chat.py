@@ -45,6 +45,25 @@ def _rendered(
         ) from error
 
 
+def rendered_text(
+    tokenizer: Any, messages: list[Message], tools: list[dict[str, Any]], thinking: bool, prompt: bool
+) -> str:
+    """The conversation as text: with the beginning of an answer at its end if it is a `prompt`, else as it stands.
+
+    Raises InvalidRequest where the template refuses it.
+    """
+    if not tokenizer.has_chat_template:
+        return _joined(messages)
+    try:
+        return tokenizer.apply_chat_template(
+            messages, tools=tools or None, enable_thinking=thinking, add_generation_prompt=prompt, tokenize=False
+        )
+    except Exception as error:  # templates raise what they like, jinja2's own errors among it
+        raise InvalidRequest(
+            f"this model's chat template refuses the messages: {str(error)[:300] or type(error).__name__}. Change their roles or order"
+        ) from error
+
+
 def _joined(messages: list[Message]) -> str:
     return "\n\n".join(str(message.get("content") or "") for message in messages)
 

@@ -13,7 +13,7 @@ from adapters.settings import Settings
 STARTER = Path(__file__).parent.parent / "starter"
 # The models that this project makes and ships, by the name that stands for each.
 STARTERS = {"starter": STARTER / "text", "starter-vision": STARTER / "vision", "starter-speech": STARTER / "speech"}
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ def resolve(name: str, default: str, settings: Settings, readable: Iterable[Path
         return ModelName(wanted, STARTERS[wanted])
     if wanted.startswith(("/", "~", "./", "../")):
         return _by_path(wanted, settings, readable)
-    if _HUB_ID.fullmatch(wanted):
+    if HUB_ID.fullmatch(wanted):
         if folder := in_hub_cache(wanted):
             return ModelName(wanted, folder)
-        _check_may_download(wanted, settings)
+        check_may_download(wanted, settings)
         return ModelName(wanted, None)
     raise ModelNotFound(f"there is no model {name!r}; {_nearest(wanted)}")
 
@@ -59,7 +59,8 @@ def _by_path(wanted: str, settings: Settings, readable: Iterable[Path] | None) -
     return ModelName(str(folder), folder)
 
 
-def _check_may_download(wanted: str, settings: Settings) -> None:
+def check_may_download(wanted: str, settings: Settings) -> None:
+    """Raise ModelNotFound when the settings forbid to fetch this from the hub."""
     if settings.offline:
         raise ModelNotFound(f"{wanted} is not on this machine, and --offline forbids to fetch it; {_nearest(wanted)}")
     if not any(fnmatchcase(wanted, pattern) for pattern in settings.allowed_models):
@@ -68,8 +69,8 @@ def _check_may_download(wanted: str, settings: Settings) -> None:
         )
 
 
-def in_hub_cache(hub_id: str) -> Path | None:
-    """The folder of a hub model whose download is complete, or None."""
+def in_hub_cache(hub_id: str, needs: str = "config.json") -> Path | None:
+    """The folder of a hub model (or of what else has the file that it needs) whose download is complete, or None."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -79,7 +80,7 @@ def in_hub_cache(hub_id: str) -> Path | None:
         folder = Path(snapshot_download(hub_id, local_files_only=True, allow_patterns=PATTERNS))
     except LocalEntryNotFoundError:
         return None
-    return folder if (folder / "config.json").exists() and any(folder.glob("*.safetensors")) else None
+    return folder if (folder / needs).exists() and any(folder.glob("*.safetensors")) else None
 
 
 def known_names() -> list[str]:

@@ -36,6 +36,11 @@ _PHASES = {
     "reading prompt": (60, 70),
     "writing": (70, 99),
     "listening": (60, 99),
+    "checking the rows": (1, 2),
+    "evaluating the base": (60, 62),
+    "training": (62, 95),
+    "evaluating the adapter": (95, 98),
+    "saving the adapter": (98, 99),
 }
 
 
@@ -77,7 +82,7 @@ class Following:
         job = self.job
         if job.view is not None:
             return job.view
-        told = {"state": job.state, "progress": job.progress, "partial": job.partial}
+        told = {"state": job.state, "progress": job.progress, "partial": job.partial, "training": job.training}
         if job.seen is not None:
             return job.seen.model_copy(update=told)
         if work is None:
@@ -99,7 +104,7 @@ async def following(
         async with contextlib.aclosing(events) as stream:
             async for told in stream:
                 sent.set()
-                for name in ("progress", "state", "partial", "seen", "view"):
+                for name in ("progress", "state", "partial", "training", "seen", "view"):
                     setattr(job, name, getattr(told, name))
                 changed.set()
                 if job.seen is not None:

@@ -17,7 +17,7 @@ from tests.running import Home, answer
 from tests.sounds import wav
 
 _CALLS = 200
-_WARM_UP = 40
+_ROUND = 40
 
 
 async def measure(home: Home) -> list[Measured]:
@@ -25,17 +25,18 @@ async def measure(home: Home) -> list[Measured]:
     small = mock.patch.dict(os.environ, {"MCP_SERVER_MLX_PROMPT_CACHE_GB": "0.001"})
     with tempfile.TemporaryDirectory() as name, small:
         folder = Path(name)
-        chance = random.Random(1)
         async with home.client("--allow", name) as client:
-
+            # Every round has the same sizes, of other pictures: like is compared with like.
             async def describe(i: int) -> None:
-                picture = draw_scene(chance).image
+                chance = random.Random(i % _ROUND)
+                picture = draw_scene(random.Random(i)).image
                 side = chance.randint(60, 1500)
                 picture.resize((side, chance.randint(60, 1500))).save(folder / "picture.png")
                 await _done(client, "describe-image", {"images": [str(folder / "picture.png")], "seed": i})
 
             async def hear(i: int) -> None:
-                (folder / "sound.wav").write_bytes(wav(speech(chance.uniform(1, 6), seed=i)[0]))
+                length = random.Random(i % _ROUND).uniform(1, 6)
+                (folder / "sound.wav").write_bytes(wav(speech(length, seed=i)[0]))
                 await _done(client, "transcribe", {"audio": str(folder / "sound.wav")})
 
             pictures = await _over(home, describe)
@@ -64,9 +65,9 @@ def _engine(home: Home) -> psutil.Process:
 
 
 def _measured(what: str, held: list[int]) -> Measured:
-    early, late = max(held[_WARM_UP : 2 * _WARM_UP]), max(held[-_WARM_UP:])
+    early, late = max(held[_ROUND : 2 * _ROUND]), max(held[-_ROUND:])
     return Measured(
-        f"the engine's memory over {_CALLS} {what} of varied sizes: at the end against after {2 * _WARM_UP}",
+        f"the engine's memory over {_CALLS} {what} of varied sizes: at the end against after {2 * _ROUND}",
         f"{late / 1e6:.0f} against {early / 1e6:.0f} MB",
         "at most 5 % more",
         late <= 1.05 * early,

@@ -22,7 +22,7 @@ def features(seconds: float) -> np.ndarray:
 def passes() -> Any:
     """A model whose passes are counted: `passes.model.decode` is what `generate` calls."""
     seen: list[float] = []
-    model = SimpleNamespace(decode=lambda mel, options: seen.append(1.0) or "heard")
+    model = SimpleNamespace(decode=lambda *_: seen.append(1.0) or "heard")
     spare_rests(model)
     return SimpleNamespace(model=model, seen=seen)
 

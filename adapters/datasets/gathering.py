@@ -1,0 +1,50 @@
+"""All rows of a training: gathered, counted, and split into what is trained on and what is held back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from adapters.datasets.files import dataset_rows
+from adapters.datasets.rows import Row, digest, unique
+from adapters.datasets.sessions import session_rows
+from adapters.errors import InvalidRequest
+from adapters.recordings.splits import split_conversations
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Rows to train on and rows held back; `duplicates` were left out of both."""
+
+    train: list[Row]
+    held_back: list[Row]
+    duplicates: int
+
+    @property
+    def digest(self) -> str:
+        return digest([*self.train, *self.held_back])
+
+
+def gather(sessions: Sequence[str], dataset: str | None, validation: float, seed: int) -> Dataset:
+    """The rows of all sessions and the dataset, a part of them held back by conversation.
+
+    A dataset that comes with rows to hold back keeps them, and nothing else is held back. Raises InvalidRequest when
+    there is nothing to learn from, or too little to hold anything back.
+    """
+    rows = [row for session in sessions for row in session_rows(session)]
+    held_back = list[Row]()
+    if dataset is not None:
+        given, held_back = dataset_rows(Path(dataset))
+        rows += given
+    distinct, apart = unique(rows), unique(held_back)
+    known = {row.content for row in apart}
+    train = [row for row in distinct if row.content not in known]
+    duplicates = len(rows) + len(held_back) - len(train) - len(apart)
+    if not train:
+        raise InvalidRequest("there is nothing to learn from; name sessions (list-library shows them) or a dataset")
+    if validation and not apart:
+        if len(train) < 2:
+            raise InvalidRequest(
+                "there is one conversation, and a part of them is held back to measure what was learned; record more, or pass validation=0 to train without measuring"
+            )
+        train, apart = split_conversations(train, validation, seed)
+    return Dataset(train, apart, duplicates)

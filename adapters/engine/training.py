@@ -1,0 +1,231 @@
+"""Trainings as the engine's jobs: one at a time, each in a process and a folder of its own. On the event loop.
+
+A training outlives the engine once its id was handed over: the next engine finds its folder and goes on following it.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+from adapters.datasets.gathering import gather
+from adapters.engine.jobs import RunningJob
+from adapters.engine.protocol import Progress, Train, Trained
+from adapters.errors import InvalidRequest, OutOfMemory, TrainingFailed, from_wire
+from adapters.lora.library import check_free
+from adapters.training.frozen_rows import freeze
+from adapters.training.run_folder import (
+    DETACHED,
+    LOG,
+    OutcomeFile,
+    RunFile,
+    prune,
+    read_outcome,
+    read_run,
+    read_status,
+    run_folder,
+    trainer_of,
+    write,
+)
+
+logger = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 0.1
+# A trainer that was told to stop gets so long to write its checkpoint, in seconds.
+_STOP_SECONDS = 30.0
+_CHECKPOINT = "checkpoint.json"
+
+
+class Trainings:
+    """The trainings of this engine. Two never run at once: each would make the other not fit."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+        self._names: set[str] = set()
+
+    async def train(
+        self, job: RunningJob, work: Train, model: tuple[str, Path], memory_free: int, keep_days: float
+    ) -> Trained:
+        """Train to the end. Cancelling the task ends the trainer, which keeps a checkpoint.
+
+        Raises what is wrong with the rows or the settings, TrainingFailed with what is left.
+        """
+        self._reserve(work)
+        try:
+            folder = await asyncio.to_thread(_begin, job.id, work, model, memory_free, keep_days)
+            if self._turn.locked():
+                job.on_progress(Progress(phase="waiting for another training to end"))
+            try:
+                async with self._turn:
+                    await _start(folder)
+                    return await _follow(job, folder)
+            except asyncio.CancelledError:
+                _forget_unless_resumable(folder)
+                raise
+        finally:
+            self._names.discard(work.adapter)
+
+    async def go_on(self, job: RunningJob) -> Trained:
+        """Follow a training that an earlier engine started."""
+        assert isinstance(job.work, Train)
+        self._names.add(job.work.adapter)
+        try:
+            async with self._turn:
+                return await _follow(job, run_folder(job.id))
+        finally:
+            self._names.discard(job.work.adapter)
+
+    def _reserve(self, work: Train) -> None:
+        check_free(work.adapter)
+        if work.adapter in self._names:
+            raise InvalidRequest(f"an adapter {work.adapter} is being trained now; choose another name, or wait for it")
+        self._names.add(work.adapter)
+
+
+def hand_over(job: str) -> None:
+    """Have the trainer go on when this engine is gone: somebody knows the job's id."""
+    with contextlib.suppress(FileNotFoundError):
+        (run_folder(job) / DETACHED).touch(mode=0o600)
+
+
+def may_go_on(job: str) -> bool:
+    """Whether a training of an earlier engine is still under way, or has ended since."""
+    folder = run_folder(job)
+    return trainer_of(folder) is not None or read_outcome(folder) is not None
+
+
+def what_is_left(job: str) -> str:
+    """What a training that was broken off has left, and how to go on with it."""
+    folder = run_folder(job)
+    if not (folder / _CHECKPOINT).exists():
+        return "there was no checkpoint yet; train again"
+    status = read_status(folder)
+    iteration = status.training.checkpoint if status else None
+    return f"the checkpoint of iteration {iteration} is kept: call train-adapter with resume={job} to go on from there"
+
+
+# --- the folder
+
+
+def _begin(job: str, work: Train, model: tuple[str, Path], memory_free: int, keep_days: float) -> Path:
+    """The folder of a new run, with its rows; or that of the run that is gone on with, under the new job's name."""
+    prune(keep_days)
+    folder = run_folder(job)
+    if work.resume:
+        earlier = _resumable(work)
+        earlier_folder = run_folder(work.resume)
+        for name in ("outcome.json", "status.json", DETACHED):
+            (earlier_folder / name).unlink(missing_ok=True)
+        earlier_folder.rename(folder)
+        run = earlier.model_copy(update={"memory_free": memory_free, "parent": os.getpid()})
+    else:
+        if not work.sessions and work.dataset is None:
+            raise InvalidRequest("there is nothing to learn from; name sessions (list-library shows them) or a dataset")
+        rows = gather(work.sessions, work.dataset, work.validation, work.seed)
+        folder.mkdir(mode=0o700)
+        freeze(folder, rows)
+        run = RunFile(work=work, model=model[0], model_folder=model[1], memory_free=memory_free, parent=os.getpid())
+    write(folder / "run.json", run)
+    return folder
+
+
+def resumed_work(work: Train) -> Train:
+    """What the run that is gone on with was asked. Raises InvalidRequest when there is none to go on with."""
+    return _resumable(work).work
+
+
+def _resumable(work: Train) -> RunFile:
+    assert work.resume is not None
+    known = work.resume.startswith("train-") and "/" not in work.resume and run_folder(work.resume).is_dir()
+    earlier = read_run(run_folder(work.resume)) if known else None
+    if earlier is None:
+        raise InvalidRequest(
+            f"there is no training {work.resume[:60]!r} to go on with: it is done, was resumed under another id, or is too old; train anew"
+        )
+    if trainer_of(run_folder(work.resume)) is not None:
+        raise InvalidRequest(f"{work.resume} is still training; wait for it with check-job")
+    if not (run_folder(work.resume) / _CHECKPOINT).exists():
+        raise InvalidRequest(f"{work.resume} has no checkpoint to go on from; train anew")
+    if earlier.work.adapter != work.adapter:
+        raise InvalidRequest(
+            f"{work.resume} trains the adapter {earlier.work.adapter}, not {work.adapter}; name that one"
+        )
+    return earlier
+
+
+def _forget_unless_resumable(folder: Path) -> None:
+    if not (folder / _CHECKPOINT).exists():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+# --- the process
+
+
+async def _start(folder: Path) -> None:
+    log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "adapters.mlx.training", str(folder),
+            stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+    finally:
+        os.close(log)
+    while trainer_of(folder) is None and process.returncode is None and read_outcome(folder) is None:  # noqa: ASYNC110
+        await asyncio.sleep(_LOOK_SECONDS / 4)  # its lock is the sign, and tells nobody
+
+
+async def _follow(job: RunningJob, folder: Path) -> Trained:
+    """Tell of a run until its trainer ends; gives what came of it."""
+    try:
+        while await asyncio.to_thread(trainer_of, folder) is not None:
+            _tell(job, folder)
+            await asyncio.sleep(_LOOK_SECONDS)
+    except asyncio.CancelledError:
+        outcome = await asyncio.shield(_stopped(folder))
+        _tell(job, folder)
+        if outcome is not None and outcome.outcome is not None:
+            return _settled(job, folder, outcome)  # it was done before it could be stopped
+        raise
+    _tell(job, folder)
+    outcome = read_outcome(folder)
+    if outcome is None:
+        error = OutOfMemory if job.progress.phase in ("loading", "training") else TrainingFailed
+        raise error(
+            f"the trainer's process ended at: {job.progress}; most likely it was killed, or out of memory. {what_is_left(job.id).capitalize()}"
+        )
+    return _settled(job, folder, outcome)
+
+
+def _tell(job: RunningJob, folder: Path) -> None:
+    if status := read_status(folder):
+        job.on_training(status.progress, status.training)
+
+
+async def _stopped(folder: Path) -> OutcomeFile | None:
+    """End the trainer of a folder: it writes a checkpoint, or is killed when that takes too long."""
+    for number, patience in ((signal.SIGTERM, _STOP_SECONDS), (signal.SIGKILL, 5.0)):
+        process = trainer_of(folder)
+        if process is None:
+            break
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, number)
+        for _ in range(int(patience / _LOOK_SECONDS)):
+            if trainer_of(folder) is None:
+                break
+            await asyncio.sleep(_LOOK_SECONDS)
+    return read_outcome(folder)
+
+
+def _settled(job: RunningJob, folder: Path, outcome: OutcomeFile) -> Trained:
+    if outcome.outcome is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+        return outcome.outcome
+    if outcome.error is not None:
+        if not (folder / _CHECKPOINT).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+        raise from_wire(outcome.error)
+    raise TrainingFailed(f"the training was stopped from outside; {what_is_left(job.id)}")

@@ -1,0 +1,114 @@
+"""Checkpoints: weights, optimizer, place and history, such that a resumed run equals one that never stopped.
+
+A checkpoint is a folder of its own, made whole before `checkpoint.json` names it; the one before is removed after that.
+Whatever happens in between, the named one is complete.
+"""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+from mlx.utils import tree_flatten, tree_unflatten
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from adapters.engine.training_protocol import LossPoint
+from adapters.errors import TrainingFailed
+from adapters.mlx.training.trainable import trained_weights
+
+_NAME = "checkpoint.json"
+
+
+class Place(BaseModel):
+    """Where a run is. The base's evaluation is kept, as the base is gone once training has begun."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    iteration: int = 0
+    trained_tokens: int = 0
+    seconds: float = 0.0
+    losses: list[LossPoint] = []
+    # Loss and tokens of the iterations since the last point, which a point is the mean of.
+    unreported: tuple[float, int] = (0.0, 0)
+    validation_losses: list[LossPoint] = []
+    best_loss: float | None = None
+    best_iteration: int = 0
+    since_best: int = 0
+    base_loss: float | None = None
+    base_exact: int | None = None
+
+
+class _Named(BaseModel):
+    iteration: int
+
+
+def save(folder: Path, model: Any, optimizer: Any, place: Place) -> None:
+    """Write a checkpoint. Raises TrainingFailed when the disk is full: the one before stays."""
+    draft = folder / f"checkpoint-{place.iteration:07d}"
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        draft.mkdir(mode=0o700)
+        mx.save_safetensors(str(draft / "weights.safetensors"), trained_weights(model))
+        state: Any = tree_flatten(optimizer.state)
+        mx.save_safetensors(str(draft / "optimizer.safetensors"), dict(state))
+        write_synced(draft / "place.json", place.model_dump_json())
+        for path in draft.iterdir():
+            _sync(path)
+        _sync(draft)
+        write_synced(folder / _NAME, f'{{"iteration": {place.iteration}}}')
+    except (OSError, RuntimeError) as error:  # mlx reports a failed write as a RuntimeError
+        shutil.rmtree(draft, ignore_errors=True)
+        raise TrainingFailed(
+            f"the checkpoint of iteration {place.iteration} could not be written ({error}); {left(folder)}. Free some space, then resume"
+        ) from error
+    for old in folder.glob("checkpoint-*"):
+        if old != draft:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def latest(folder: Path) -> int | None:
+    """The iteration of the last complete checkpoint, if there is one."""
+    try:
+        return _Named.model_validate_json((folder / _NAME).read_bytes()).iteration
+    except (OSError, ValidationError):
+        return None
+
+
+def load(folder: Path, model: Any, optimizer: Any) -> Place | None:
+    """Put model and optimizer where the last checkpoint was; gives the place, or None when there is no checkpoint."""
+    iteration = latest(folder)
+    if iteration is None:
+        return None
+    saved = folder / f"checkpoint-{iteration:07d}"
+    model.load_weights(str(saved / "weights.safetensors"), strict=False)
+    optimizer.init(model.trainable_parameters())
+    state: Any = mx.load(str(saved / "optimizer.safetensors"))
+    optimizer.state = tree_unflatten(list(state.items()))
+    mx.eval(model.parameters(), optimizer.state)
+    return Place.model_validate_json((saved / "place.json").read_bytes())
+
+
+def left(folder: Path) -> str:
+    """What a run that ends now leaves behind, in words."""
+    iteration = latest(folder)
+    return f"the checkpoint of iteration {iteration} is kept" if iteration is not None else "there is no checkpoint yet"
+
+
+def write_synced(path: Path, text: str) -> None:
+    """Write a file whole or not at all, for this user alone, on the disk when this returns."""
+    draft = path.with_name(f"{path.name}.part")
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,80 @@
+"""Making a model trainable: what is learned is laid beside its weights (LoRA, DoRA), or is the weights themselves."""
+
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+from mlx.utils import tree_flatten
+from mlx_lm.tuner.utils import linear_to_lora_layers
+
+from adapters.engine.training_protocol import Train
+from adapters.errors import InvalidRequest, UnsupportedModel
+
+
+def make_trainable(model: Any, work: Train) -> int:
+    """Freeze the model but for what is to be learned; gives the number of values that are.
+
+    The same seed gives the same beginning. Raises InvalidRequest for layers that there are not, UnsupportedModel for a
+    method that the model cannot be trained by.
+    """
+    count = len(model.layers)
+    if work.layers is not None and work.layers > count:
+        raise InvalidRequest(f"layers={work.layers}, and {work.model} has {count}; leave it out to train all")
+    layers = work.layers or count
+    model.freeze()
+    mx.random.seed(work.seed)
+    if work.method == "full":
+        _unfreeze(model, work, layers)
+    else:
+        try:
+            linear_to_lora_layers(model, layers, lora_parameters(work), use_dora=work.method == "dora")
+        except ValueError as error:
+            raise UnsupportedModel(
+                f"{work.model} cannot be trained by {work.method} ({error}); take method=lora"
+            ) from error
+    trainable: Any = tree_flatten(model.trainable_parameters())
+    return sum(value.size for _, value in trainable)
+
+
+def lora_parameters(work: Train) -> dict[str, Any]:
+    """What mlx_lm's adapter_config.json calls so."""
+    return {"rank": work.rank, "scale": work.scale, "dropout": work.dropout}
+
+
+def _unfreeze(model: Any, work: Train, layers: int) -> None:
+    modules: Any = model.leaf_modules()
+    if any(
+        isinstance(module, nn.QuantizedLinear | nn.QuantizedEmbedding)
+        for _, module in tree_flatten(modules, is_leaf=nn.Module.is_module)
+    ):
+        raise UnsupportedModel(
+            f"{work.model} is quantised, and quantised weights cannot be trained themselves; take method=lora, or the model in bfloat16"
+        )
+    for layer in model.layers[-layers:]:
+        layer.unfreeze()
+
+
+def trained_weights(model: Any) -> dict[str, mx.array]:
+    """What was learned, by name, as `adapters.safetensors` holds it."""
+    found: Any = tree_flatten(model.trainable_parameters())
+    return dict(found)
+
+
+def checkpoint_gradients(model: Any) -> None:
+    """Have each layer's inner values computed again for the gradient, in place of keeping them: less memory, more time.
+
+    Changes the layer's class for this process, which is the trainer's own.
+    """
+    for kind in {type(layer) for layer in model.layers}:
+        kind.__call__ = _checkpointed(kind.__call__)
+
+
+def _checkpointed(call: Any) -> Any:
+    def again(layer: Any, *given: Any, **named: Any) -> Any:
+        def inner(parameters: Any, *arrays: Any, **more: Any) -> Any:
+            layer.update(parameters)
+            return call(layer, *arrays, **more)
+
+        return mx.checkpoint(inner)(layer.trainable_parameters(), *given, **named)
+
+    return again

@@ -1,0 +1,339 @@
+"""One training from its folder to an adapter on the shelf: rows, pre-flight, base, training, comparison, adapter."""
+
+import importlib.metadata
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+
+from adapters import __version__
+from adapters.datasets.gathering import Dataset
+from adapters.engine.protocol import Progress, Trained
+from adapters.engine.training_protocol import Evaluation, ExactMatches, Preflight, TrainingState
+from adapters.errors import InvalidRequest, UnsupportedModel
+from adapters.lora.check import CONFIG, WEIGHTS
+from adapters.lora.library import PLOT, install
+from adapters.lora.manifest import FILE as MANIFEST
+from adapters.lora.manifest import Manifest, fingerprint, revision
+from adapters.mlx.loading import Reader, lazy_model, read_reader, settle
+from adapters.mlx.training import checkpoint
+from adapters.mlx.training.batches import padded_tokens, plan
+from adapters.mlx.training.estimate import Sizes, check_fits, measured_flops, memory, seconds
+from adapters.mlx.training.evaluation import Question, exact, questions
+from adapters.mlx.training.examples import Example, Fitted, fit
+from adapters.mlx.training.loop import Plan, Run, Step, Stopped
+from adapters.mlx.training.trainable import (
+    checkpoint_gradients,
+    lora_parameters,
+    make_trainable,
+    trained_weights,
+)
+from adapters.models.card import ModelCard, read_card
+from adapters.models.safety import check_folder
+from adapters.training.frozen_rows import thaw
+from adapters.training.plot import plot_losses
+from adapters.training.run_folder import RunFile, StatusFile, write
+
+# Iterations that are chosen when none are asked for: so many epochs, within bounds.
+_EPOCHS, _FEWEST, _MOST = 3, 100, 1000
+# Rows that are measured: more would not say more, and cost as much as training.
+_MOST_MEASURED = 200
+# Models below this many values learn little at the rates that suit large ones.
+_SMALL = 50_000_000
+_FEW_ROWS = 20
+_SECONDS_BETWEEN_WORDS = 0.2
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """Everything that is known before the weights are read."""
+
+    card: ModelCard
+    reader: Reader
+    model: Any
+    train: list[Example]
+    held_back: list[Example]
+    plan: Plan
+    preflight: Preflight
+
+
+class Trainer:
+    """Trains in one folder. `stopping` is asked often, and ends the run with a checkpoint."""
+
+    def __init__(self, folder: Path, run: RunFile, stopping: Callable[[], bool]) -> None:
+        self._folder, self._run, self._stopping = folder, run, stopping
+        self._work = run.work
+        self._state = TrainingState(checkpoint=checkpoint.latest(folder))
+        self._said = 0.0
+
+    def train(self) -> Trained:
+        """Train, compare, and put the adapter on its shelf. Raises Stopped, and what a person should read."""
+        began = time.monotonic()
+        self._say(Progress(phase="checking the rows"))
+        dataset = thaw(self._folder)
+        if dataset is None:
+            raise InvalidRequest(f"the rows of {self._folder.name} are gone; start the training anew")
+        prepared = self._prepare(dataset)
+        self._say(Progress(phase="loading"), preflight=prepared.preflight)
+        settle(prepared.model)
+        self._check_stop()
+        run = Run(
+            self._folder,
+            prepared.plan,
+            prepared.model,
+            prepared.train,
+            prepared.held_back,
+            self._on_step,
+            self._stopping,
+        )
+        asked = questions(prepared.held_back) if self._work.evaluate else []
+        if run.evaluates and self._work.evaluate and run.place.base_loss is None:
+            self._say(Progress(phase="evaluating the base"))
+            run.place.base_loss, run.place.base_exact = self._measure(run, prepared, asked)
+        try:
+            run.run()
+        finally:
+            self._say(checkpoint=checkpoint.latest(self._folder))
+        evaluation = self._evaluation(run, prepared, asked)
+        self._say(Progress(phase="saving the adapter"))
+        folder = self._save(run, prepared, dataset, evaluation)
+        return self._trained(run, prepared, evaluation, folder, time.monotonic() - began)
+
+    # --- before
+
+    def _prepare(self, dataset: Dataset) -> _Prepared:
+        work, folder = self._work, self._run.model_folder
+        card = read_card(folder)
+        check_folder(folder)
+        if "speech" in card.abilities:
+            raise UnsupportedModel(
+                f"{self._run.model} is a speech model, and those are not trained here; choose a text model"
+            )
+        reader = read_reader(self._run.model, card)
+        longest = min(work.max_sequence, card.context)
+        train = fit(reader.tokenizer, dataset.train, longest, work.too_long)
+        held_back = fit(reader.tokenizer, dataset.held_back, longest, work.too_long)
+        if not train.examples:
+            raise InvalidRequest(
+                f"none of {len(dataset.train)} rows fits into {longest} tokens; raise max_sequence, or pass too_long=cut"
+            )
+        self._check_stop()
+        model = lazy_model(self._run.model, card)
+        if work.gradient_checkpointing:
+            checkpoint_gradients(model)
+        trained = make_trainable(model, work)
+        measured = _spread(held_back.examples)
+        chosen = self._plan(train.examples, card)
+        preflight = self._preflight(dataset, train, held_back, card, chosen, trained)
+        return _Prepared(card, reader, model, train.examples, measured, chosen, preflight)
+
+    def _plan(self, train: Sequence[Example], card: ModelCard) -> Plan:
+        work = self._work
+        batches = len(plan(train, work.batch_size))
+        each = batches / work.accumulate
+        if work.iterations is not None:
+            iterations = work.iterations
+        elif work.epochs is not None:
+            iterations = max(1, math.ceil(work.epochs * each))
+        else:
+            iterations = min(_MOST, max(_FEWEST, math.ceil(_EPOCHS * each)))
+        small = Sizes.of(card).parameters < _SMALL
+        usual = (1e-4 if small else 1e-5) if work.method == "full" else (1e-3 if small else 1e-4)
+        return Plan(
+            work,
+            iterations,
+            work.learning_rate or usual,
+            work.validate_every or max(1, iterations // 10),
+            work.checkpoint_every or max(25, iterations // 10),
+        )
+
+    def _preflight(
+        self, dataset: Dataset, train: Fitted, held_back: Fitted, card: ModelCard, chosen: Plan, trained: int
+    ) -> Preflight:
+        work, sizes = self._work, Sizes.of(card)
+        batches = plan(train.examples, work.batch_size)
+        longest = max(len(one) for one in train.examples)
+        learned = max(sum(int(train.examples[i].learned.sum()) for i in batch) for batch in batches)
+        needed = memory(work, sizes, card.weight_bytes, trained, longest, learned)
+        check_fits(work, needed, self._run.memory_free, sizes, card.weight_bytes, trained, longest, learned)
+        computed = padded_tokens(train.examples, batches)
+        each = computed / len(batches) * work.accumulate
+        return Preflight(
+            rows=len(train.examples),
+            held_back=len(held_back.examples),
+            conversations=len(dataset.train) + len(dataset.held_back),
+            duplicates=dataset.duplicates,
+            too_long=train.too_long + held_back.too_long,
+            dropped=train.dropped + held_back.dropped,
+            tokens=sum(len(one) for one in train.examples),
+            learned_tokens=sum(int(one.learned.sum()) for one in train.examples),
+            longest=longest,
+            iterations=chosen.iterations,
+            epochs=round(chosen.iterations * work.accumulate / len(batches), 2),
+            learning_rate=chosen.learning_rate,
+            trained_parameters=trained,
+            memory_bytes=needed,
+            memory_free=self._run.memory_free,
+            seconds=round(seconds(work, sizes, chosen.iterations, each, measured_flops(sizes)), 1),
+            notes=self._notes(dataset, train, held_back, sizes),
+        )
+
+    def _notes(self, dataset: Dataset, train: Fitted, held_back: Fitted, sizes: Sizes) -> list[str]:
+        work, notes = self._work, list[str]()
+        if len(train.examples) < _FEW_ROWS:
+            notes.append(f"{len(train.examples)} rows are few: expect it to repeat them rather than to learn from them")
+        if dataset.duplicates:
+            notes.append(f"{dataset.duplicates} rows that say the same as others were left out")
+        if train.too_long + held_back.too_long:
+            done = {"split": "split by turns", "cut": "cut at the end", "drop": "left out"}[work.too_long]
+            notes.append(
+                f"{train.too_long + held_back.too_long} rows over max_sequence={work.max_sequence} were {done}"
+            )
+        if train.dropped + held_back.dropped:
+            notes.append(f"{train.dropped + held_back.dropped} rows have nothing left to learn from and were left out")
+        if not held_back.examples:
+            notes.append("no rows are held back: nothing will say whether it learned more than these rows")
+        if work.learning_rate is None and sizes.parameters < _SMALL:
+            notes.append("a tiny model: it learns at a higher rate than large ones do")
+        return notes
+
+    # --- comparing
+
+    def _measure(self, run: Run, prepared: _Prepared, asked: Sequence[Question]) -> tuple[float, int | None]:
+        """The loss on the rows held back, and how many short answers are right."""
+        loss = run.validation_loss()
+        self._check_stop()
+        prepared.model.eval()
+        right = exact(prepared.model, prepared.reader.tokenizer, asked, self._stopping) if asked else None
+        self._check_stop()
+        return loss, right
+
+    def _evaluation(self, run: Run, prepared: _Prepared, asked: Sequence[Question]) -> Evaluation | None:
+        if run.place.base_loss is None:
+            return None
+        self._say(Progress(phase="evaluating the adapter"))
+        loss, right = self._measure(run, prepared, asked)
+        matches = None
+        if asked and right is not None and run.place.base_exact is not None:
+            matches = ExactMatches(rows=len(asked), base=run.place.base_exact, adapter=right)
+        return Evaluation(rows=len(prepared.held_back), base_loss=run.place.base_loss, adapter_loss=loss, exact=matches)
+
+    # --- after
+
+    def _save(self, run: Run, prepared: _Prepared, dataset: Dataset, evaluation: Evaluation | None) -> Path:
+        draft, work, place = self._folder / "adapter", self._work, run.place
+        draft.mkdir(exist_ok=True, mode=0o700)
+        mx.save_safetensors(str(draft / WEIGHTS), trained_weights(prepared.model))
+        config: dict[str, Any] = {
+            "fine_tune_type": work.method,
+            "num_layers": work.layers or len(prepared.model.layers),
+            "lora_parameters": lora_parameters(work),
+            "model": self._run.model,
+        }
+        checkpoint.write_synced(draft / CONFIG, json.dumps(config, indent=2))
+        manifest = Manifest(
+            model=self._run.model,
+            fingerprint=fingerprint(self._run.model_folder),
+            revision=revision(self._run.model_folder),
+            abilities=list(prepared.card.abilities),
+            created=time.time(),
+            sessions=work.sessions,
+            dataset=Path(work.dataset).name if work.dataset else None,
+            rows=prepared.preflight.rows,
+            held_back=prepared.preflight.held_back,
+            data_digest=dataset.digest,
+            settings=self._settings(prepared.plan),
+            versions=_versions(),
+            iterations=place.iteration,
+            best_iteration=self._best(run),
+            losses=place.losses,
+            validation_losses=place.validation_losses,
+            evaluation=evaluation,
+        )
+        checkpoint.write_synced(draft / MANIFEST, manifest.model_dump_json(indent=1))
+        plot_losses(place.losses, place.validation_losses, f"{work.adapter} on {self._run.model}", draft / PLOT)
+        return install(draft, work.adapter)
+
+    def _settings(self, chosen: Plan) -> dict[str, Any]:
+        """What made the adapter, with what was chosen for who asked."""
+        asked = self._work.model_dump(exclude={"kind", "adapter", "model", "sessions", "dataset", "resume", "offline"})
+        return asked | {
+            "iterations": chosen.iterations,
+            "learning_rate": chosen.learning_rate,
+            "validate_every": chosen.validate_every,
+            "checkpoint_every": chosen.checkpoint_every,
+        }
+
+    def _best(self, run: Run) -> int:
+        return run.place.best_iteration if self._work.patience and run.place.best_iteration else run.place.iteration
+
+    def _trained(
+        self, run: Run, prepared: _Prepared, evaluation: Evaluation | None, folder: Path, took: float
+    ) -> Trained:
+        place = run.place
+        return Trained(
+            model=self._run.model,
+            adapter=self._work.adapter,
+            folder=str(folder),
+            method=self._work.method,
+            iterations=place.iteration,
+            best_iteration=self._best(run),
+            ended_early=run.ended_early,
+            losses=place.losses,
+            validation_losses=place.validation_losses,
+            trained_tokens=place.trained_tokens,
+            tokens_per_second=round(place.trained_tokens / max(place.seconds, 1e-9), 2),
+            memory_bytes=mx.get_peak_memory(),
+            seconds=round(took, 2),
+            evaluation=evaluation,
+            preflight=prepared.preflight,
+            plot=str(folder / PLOT),
+        )
+
+    # --- telling
+
+    def _on_step(self, step: Step) -> None:
+        place = step.place
+        last = place.validation_losses[-1].loss if place.validation_losses else None
+        iterations = self._state.preflight.iterations if self._state.preflight else 0
+        self._say(
+            Progress(phase="training", done=place.iteration, total=iterations, unit="iterations"),
+            often=False,
+            iteration=place.iteration,
+            iterations=iterations,
+            loss=step.loss,
+            validation_loss=last,
+            tokens_per_second=round(step.tokens_per_second, 2),
+            memory_bytes=mx.get_peak_memory(),
+            seconds_left=round(step.seconds_left, 1),
+            checkpoint=checkpoint.latest(self._folder),
+        )
+
+    def _say(self, progress: Progress | None = None, often: bool = True, **state: Any) -> None:
+        """Write down how far it is; what comes `often` not more than a few times a second."""
+        self._state = self._state.model_copy(update=state)
+        self._progress = progress or self._progress
+        now = time.monotonic()
+        if often or now - self._said >= _SECONDS_BETWEEN_WORDS:
+            self._said = now
+            write(self._folder / "status.json", StatusFile(progress=self._progress, training=self._state))
+
+    def _check_stop(self) -> None:
+        if self._stopping():
+            raise Stopped
+
+
+def _spread(examples: list[Example]) -> list[Example]:
+    """At most so many of the examples, from all over."""
+    count = min(len(examples), _MOST_MEASURED)
+    return [examples[i * len(examples) // count] for i in range(count)] if count else []
+
+
+def _versions() -> dict[str, str]:
+    packages = ("mlx", "mlx-lm", "mlx-vlm")
+    return {"mcp-server-mlx": __version__} | {name: importlib.metadata.version(name) for name in packages}

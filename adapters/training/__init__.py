@@ -1,0 +1,1 @@
+"""What surrounds a training: its folder, its process, its plot. No MLX here."""

@@ -1,0 +1,121 @@
+"""A training's folder: what was asked, how far it is, and what came of it. Written by the trainer, read by the engine.
+
+`run.json` is written once, `status.json` and `outcome.json` whole or not at all. The trainer holds a lock on
+`trainer.lock` as long as it lives: whoever wants to know whether it does asks for that lock.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from adapters.engine.protocol import Progress, Train, Trained, TrainingState
+from adapters.places import runs_folder
+
+LOCK, DETACHED, LOG = "trainer.lock", "detached", "trainer.log"
+
+
+class RunFile(BaseModel):
+    """What the trainer is told. `memory_free` in bytes; `parent` is the process that it belongs to."""
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+    work: Train
+    model: str
+    model_folder: Path
+    memory_free: int
+    parent: int
+
+
+class StatusFile(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    progress: Progress
+    training: TrainingState
+
+
+class OutcomeFile(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    state: Literal["done", "failed", "cancelled"]
+    outcome: Trained | None = None
+    error: dict[str, str] | None = None
+
+
+def run_folder(job: str) -> Path:
+    return runs_folder() / job
+
+
+def write(path: Path, content: BaseModel) -> None:
+    """Write a file of a run whole or not at all, for this user alone."""
+    draft = path.with_name(f".{path.name}.part")
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        file.write(content.model_dump_json())
+    draft.replace(path)
+
+
+def read_status(folder: Path) -> StatusFile | None:
+    return _read(folder / "status.json", StatusFile)
+
+
+def read_outcome(folder: Path) -> OutcomeFile | None:
+    return _read(folder / "outcome.json", OutcomeFile)
+
+
+def read_run(folder: Path) -> RunFile | None:
+    return _read(folder / "run.json", RunFile)
+
+
+def _read(path: Path, kind: type[Any]) -> Any:
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[bool]:
+    """Hold the trainer's lock while the block runs; gives False when another process holds it."""
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        yield True
+    finally:
+        os.close(descriptor)
+
+
+def trainer_of(folder: Path) -> int | None:
+    """The process that trains in this folder now, or None."""
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDWR)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return int(os.pread(descriptor, 20, 0) or b"0") or None
+    else:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def prune(days: float) -> None:
+    """Remove the folders of trainings that ended longer ago than so many days: they hold checkpoints, and rows."""
+    oldest = time.time() - days * 86_400
+    for folder in runs_folder().iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if folder.stat().st_mtime < oldest and trainer_of(folder) is None:
+                shutil.rmtree(folder, ignore_errors=True)
