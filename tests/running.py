@@ -90,7 +90,7 @@ class Home:
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
                 mine = process.environ().get("MCP_SERVER_MLX_HOME") == str(self.folder)
-                if mine and process.cmdline()[-1:] == [module]:
+                if mine and module in process.cmdline():
                     found.append(process)
         return found
 
@@ -99,6 +99,9 @@ class Home:
 
     def engines(self) -> list[psutil.Process]:
         return self.processes("adapters.engine")
+
+    def trainers(self) -> list[psutil.Process]:
+        return self.processes("adapters.mlx.training")
 
     def log(self, process: str) -> str:
         path = self.folder / "logs" / f"{process}.log"
@@ -110,7 +113,7 @@ class Home:
 
     def stop(self) -> None:
         """End everything of this home, at once."""
-        kill(*self.hosts(), *self.engines())
+        kill(*self.hosts(), *self.engines(), *self.trainers())
 
 
 def kill(*processes: psutil.Process) -> None:

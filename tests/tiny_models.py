@@ -29,6 +29,27 @@ def random_qwen3(folder: Path, seed: int = 0, **changes: Any) -> Path:
     return _save(folder, config, qwen3.Model(qwen3.ModelArgs.from_dict(config)))
 
 
+def random_experts(folder: Path) -> Path:
+    """A Qwen3-MoE with random weights: eight experts a layer, two of which each token goes to."""
+    from mlx_lm.models import qwen3_moe
+
+    config = starter_config() | SHAPE | {
+        "model_type": "qwen3_moe", "num_experts": 8, "num_experts_per_tok": 2, "decoder_sparse_step": 1,
+        "mlp_only_layers": [], "moe_intermediate_size": 64, "norm_topk_prob": True, "tie_word_embeddings": True,
+    }  # fmt: skip
+    mx.random.seed(0)
+    # MLX multiplies by expert on the CPU in float32 only.
+    return _save(folder, config, qwen3_moe.Model(qwen3_moe.ModelArgs.from_dict(config)), mx.float32)
+
+
+def quantized(folder: Path, source: Path, bits: int = 4) -> Path:
+    """A model in so many bits, as mlx_lm converts it."""
+    from mlx_lm import convert
+
+    convert(str(source), str(folder), quantize=True, q_bits=bits, q_group_size=32)
+    return folder
+
+
 def random_hybrid(folder: Path) -> Path:
     """A Qwen3-Next with random weights: three layers of linear attention, whose caches cannot be trimmed, and one full."""
     config = starter_config() | SHAPE | {
@@ -41,11 +62,11 @@ def random_hybrid(folder: Path) -> Path:
     return _save(folder, config, qwen3_next.Model(qwen3_next.ModelArgs.from_dict(config)))
 
 
-def _save(folder: Path, config: dict[str, Any], model: Any) -> Path:
+def _save(folder: Path, config: dict[str, Any], model: Any, dtype: mx.Dtype = mx.bfloat16) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name in TOKENIZER_FILES:
         shutil.copy(STARTERS["starter"] / name, folder / name)
-    weights: Any = tree_flatten(tree_map(lambda x: x.astype(mx.bfloat16), model.parameters()))
+    weights: Any = tree_flatten(tree_map(lambda x: x.astype(dtype), model.parameters()))
     mx.save_safetensors(str(folder / "model.safetensors"), dict(weights), metadata={"format": "mlx"})
     (folder / "config.json").write_text(json.dumps(config))
     return folder

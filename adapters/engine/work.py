@@ -31,8 +31,10 @@ from adapters.engine.protocol import (
 )
 from adapters.engine.training import Trainings, resumed_work
 from adapters.errors import ServerError, from_wire, to_wire
+from adapters.lora.check import AdapterFiles, check_files
+from adapters.lora.library import base_of, check_base, resolve_adapter
 from adapters.mlx.asking import Asking
-from adapters.mlx.backend import Backend, no_adapters
+from adapters.mlx.backend import Backend
 from adapters.models.card import tensor_bytes, weight_files
 from adapters.models.download import download
 from adapters.models.library import check_ability
@@ -40,7 +42,7 @@ from adapters.models.names import ModelName, resolve
 from adapters.settings import Settings
 
 if TYPE_CHECKING:
-    from adapters.mlx.residency import Loaded
+    from adapters.mlx.residency import Leased
     from adapters.mlx.sight import Media
 
 logger = logging.getLogger(__name__)
@@ -94,10 +96,16 @@ async def _outcome(
 
 async def _folder(job: RunningJob, name: str, offline: bool, settings: Settings) -> tuple[str, Path]:
     """The name to show and the folder of a model, fetched from the hub if it is not here."""
-    effective = settings.model_copy(update={"offline": settings.offline or offline})
-    found: ModelName = await asyncio.to_thread(resolve, name, settings.model, effective)
-    if found.folder is not None:
-        return found.shown, found.folder
+    found: ModelName = await asyncio.to_thread(resolve, name, settings.model, _offline(settings, offline))
+    return found.shown, found.folder or await _fetched(job, found.shown)
+
+
+def _offline(settings: Settings, offline: bool) -> Settings:
+    return settings.model_copy(update={"offline": settings.offline or offline})
+
+
+async def _fetched(job: RunningJob, hub_id: str) -> Path:
+    """The folder of a model or adapter that was fetched from the hub."""
     loop, stop = asyncio.get_running_loop(), threading.Event()
 
     def on_bytes(done: float, total: float) -> None:
@@ -107,7 +115,7 @@ async def _folder(job: RunningJob, name: str, offline: bool, settings: Settings)
 
     job.on_progress(Progress(phase="downloading"))
     try:
-        return found.shown, await asyncio.to_thread(download, found.shown, on_bytes, stop)
+        return await asyncio.to_thread(download, hub_id, on_bytes, stop)
     finally:
         stop.set()  # reaches the downloading threads when the task was cancelled
 
@@ -126,29 +134,41 @@ async def _transcribe(job: RunningJob, work: Transcribe, backend: Backend, setti
     name, folder = await _folder(job, work.model, work.offline, settings)
     await asyncio.to_thread(check_ability, name, folder, "speech")
     loading = time.monotonic()
-    async with backend.lease(name, folder, job.on_progress) as loaded:
+    async with backend.lease(name, folder, job.on_progress) as leased:
         load_s = time.monotonic() - loading
-        return await transcription.transcribe(job, work, name, backend, loaded, sound, load_s, settings)
+        return await transcription.transcribe(job, work, name, backend, leased.loaded, sound, load_s, settings)
 
 
 async def _generate(job: RunningJob, work: Generate, backend: Backend, settings: Settings) -> Generated:
-    no_adapters(work.adapter)
     shows = any(media_of(conversation) for conversation in work.conversations)
     media, seen = await _shown(job, work, settings) if shows else ({}, [])
-    name, folder = await _folder(job, work.model, work.offline, settings)
+    adapter, shown = await _adapter(job, work, settings)
+    model = base_of(adapter.folder) if adapter and work.model in ("", "default") else work.model
+    name, folder = await _folder(job, model, work.offline, settings)
     await asyncio.to_thread(check_ability, name, folder, "vision" if shows else "text")
+    if adapter is not None:
+        await asyncio.to_thread(check_base, adapter.folder, folder, name)
     loading = time.monotonic()
-    async with backend.lease(name, folder, job.on_progress) as loaded:
+    async with backend.lease(name, folder, job.on_progress, adapter) as leased:
         asking = Asking(work, job.asked, time.monotonic() - loading, job.on_progress, job.on_written, media)
         job.on_progress(Progress(phase="waiting for a place"))
         if len(work.conversations) == 1:
-            completion = await backend.answer(loaded, asking, 0)
+            completion = await backend.answer(leased, asking, 0)
             if completion.error is not None:
                 raise from_wire(completion.error)
             completions = [completion]
         else:
-            completions = await _several(job, backend, loaded, asking)
-        return Generated(kind=work.kind, model=name, adapter=work.adapter, completions=completions, seen=seen)
+            completions = await _several(job, backend, leased, asking)
+        return Generated(kind=work.kind, model=name, adapter=shown, completions=completions, seen=seen)
+
+
+async def _adapter(job: RunningJob, work: Generate, settings: Settings) -> tuple[AdapterFiles | None, str | None]:
+    """The adapter that was asked for, its files checked, and its name; fetched from the hub if it is not here."""
+    if work.adapter is None:
+        return None, None
+    found = await asyncio.to_thread(resolve_adapter, work.adapter, _offline(settings, work.offline))
+    folder = found.folder or await _fetched(job, found.shown)
+    return await asyncio.to_thread(check_files, folder), found.shown
 
 
 async def _shown(job: RunningJob, work: Generate, settings: Settings) -> tuple["Media", list[Seen]]:
@@ -159,7 +179,7 @@ async def _shown(job: RunningJob, work: Generate, settings: Settings) -> tuple["
     return media, [one for conversation in work.conversations for one in pictures.seen_in(conversation, media)]
 
 
-async def _several(job: RunningJob, backend: Backend, loaded: "Loaded", asking: Asking) -> list[Completion]:
+async def _several(job: RunningJob, backend: Backend, leased: "Leased", asking: Asking) -> list[Completion]:
     """All answers, written side by side. One that fails is told in its place and costs the others nothing."""
     count, done = len(asking.work.conversations), 0
     # Of many answers it is how many are done that counts, not how far each of them is.
@@ -168,7 +188,7 @@ async def _several(job: RunningJob, backend: Backend, loaded: "Loaded", asking: 
     async def one(index: int) -> Completion:
         nonlocal done
         try:
-            return await backend.answer(loaded, quiet, index)
+            return await backend.answer(leased, quiet, index)
         except ServerError as error:
             return _failed(error)
         finally:

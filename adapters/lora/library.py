@@ -9,7 +9,7 @@ from pathlib import Path
 
 from adapters.errors import AdapterNotFound, BadAdapter, InvalidRequest, ModelNotFound, ServerError
 from adapters.lora.check import CONFIG, WEIGHTS, AdapterFiles, check_files
-from adapters.lora.manifest import Manifest, read_manifest
+from adapters.lora.manifest import Manifest, fingerprint, read_manifest
 from adapters.models.names import HUB_ID, check_may_download, in_hub_cache
 from adapters.places import lora_folder
 from adapters.settings import Settings
@@ -156,6 +156,15 @@ def base_of(folder: Path) -> str:
     if isinstance(model, str) and model:
         return model
     raise BadAdapter(f"the adapter in {folder} does not say which model it belongs to; name it with `model`")
+
+
+def check_base(adapter: Path, model: Path, shown: str) -> None:
+    """Raise BadAdapter when the adapter says that it was trained on another model than the one in that folder."""
+    manifest = read_manifest(adapter)
+    if manifest is not None and manifest.fingerprint != fingerprint(model):
+        raise BadAdapter(
+            f"the adapter in {adapter} was trained on {manifest.model}, and {shown} is another model (or another version of it); name {manifest.model} with `model`, or leave `model` out"
+        )
 
 
 def _nearest(wanted: str) -> str:

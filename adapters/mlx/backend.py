@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from adapters.engine.protocol import Completion, LoadedModel, Progress, Transcribe
-from adapters.errors import ContextOverflow, InvalidRequest, UnsupportedModel
+from adapters.errors import ContextOverflow, InvalidRequest
+from adapters.lora.check import AdapterFiles
 from adapters.mlx.asking import Asking, OnProgress, PendingAnswer
 from adapters.mlx.thread import MlxThread
 from adapters.models.card import read_card
@@ -24,7 +25,7 @@ from adapters.settings import Settings
 
 if TYPE_CHECKING:
     from adapters.media.windows import Window
-    from adapters.mlx.residency import Loaded, Residency
+    from adapters.mlx.residency import Leased, Loaded, Residency
     from adapters.mlx.row import Row, RowEvent
     from adapters.mlx.runner import RowRunner
     from adapters.mlx.speech import Heard, SpeechModel
@@ -61,18 +62,37 @@ class Backend:
     # --- models
 
     @contextlib.asynccontextmanager
-    async def lease(self, name: str, folder: Path, on_progress: OnProgress) -> AsyncIterator["Loaded"]:
-        """The model of that folder, loaded if need be, kept in memory for the life of the block."""
+    async def lease(
+        self, name: str, folder: Path, on_progress: OnProgress, adapter: AdapterFiles | None = None
+    ) -> AsyncIterator["Leased"]:
+        """The model of that folder, loaded if need be, kept in memory for the life of the block; so its adapter."""
         with self._on_its_way(folder):
             residency = await self._start(on_progress)
             async with self._loading.setdefault(folder, asyncio.Lock()):
                 loaded = await self._find(residency, folder)
                 if loaded is None:
                     loaded = await self._load(residency, name, folder, on_progress)
+        leased = importlib.import_module("adapters.mlx.residency").Leased(loaded)
         try:
-            yield loaded
+            if adapter is not None:
+                leased = await self._adapt(residency, loaded, adapter)
+            yield leased
         finally:
-            self._thread.call(lambda: residency.release(loaded))
+            self._thread.call(lambda: residency.release(leased))
+
+    async def _adapt(self, residency: "Residency", loaded: "Loaded", adapter: AdapterFiles) -> "Leased":
+        """The model with its adapter. What comes too late for its asker is undone."""
+        adapting = self._thread.call(lambda: residency.adapt(loaded, adapter))
+        try:
+            return await asyncio.shield(asyncio.wrap_future(adapting))
+        except asyncio.CancelledError:
+
+            def undo() -> None:
+                if adapting.exception() is None:
+                    residency.undo(adapting.result(), loaded)
+
+            self._thread.call(undo)
+            raise
 
     @contextlib.contextmanager
     def _on_its_way(self, folder: Path) -> Iterator[None]:
@@ -89,7 +109,7 @@ class Backend:
         try:
             return await asyncio.shield(asyncio.wrap_future(finding))
         except asyncio.CancelledError:
-            self._thread.call(lambda: (found := finding.result()) and residency.release(found))
+            self._thread.call(lambda: (found := finding.result()) and residency.give_up(found))
             raise
 
     async def _start(self, on_progress: OnProgress) -> "Residency":
@@ -121,7 +141,7 @@ class Backend:
             self._loop.call_soon_threadsafe(on_progress, progress)
 
         work = residency.load(name, card, reader, on_bytes, lambda: self._coming[folder])
-        loading = self._thread.drive(work, on_lost=residency.release)
+        loading = self._thread.drive(work, on_lost=residency.give_up)
         return await asyncio.wrap_future(loading)
 
     async def unload(self, name: str | None) -> list[str]:
@@ -155,15 +175,16 @@ class Backend:
 
     # --- answers
 
-    async def answer(self, loaded: "Loaded", asking: "Asking", index: int) -> Completion:
+    async def answer(self, leased: "Leased", asking: "Asking", index: int) -> Completion:
         """Answer one conversation of a job. Cancelling the task takes its row out of the batch.
 
         Raises what is wrong with this conversation.
         """
         prepare = importlib.import_module("adapters.mlx.prepare")
+        loaded = leased.loaded
         with self._on_its_way(loaded.card.folder):
             row: Row = await self._prepare(
-                lambda: prepare.make_row(loaded, asking.work, index, secrets.randbits(63), asking.media)
+                lambda: prepare.make_row(leased, asking.work, index, secrets.randbits(63), asking.media)
             )
             row.asked = asking.asked
             answer = PendingAnswer(asking, row, index, lambda: self.cancel(loaded, row))
@@ -235,9 +256,3 @@ def check_room(prompt_tokens: int, max_tokens: int, context: int, name: str) -> 
             f"the prompt has {prompt_tokens} tokens and {name} reads at most {context}; shorten it, split it, or choose a model with a longer context"
         )
     return min(max_tokens, context - prompt_tokens)
-
-
-def no_adapters(adapter: str | None) -> None:
-    """Raise UnsupportedModel for a call that names an adapter: there are none to use yet."""
-    if adapter is not None:
-        raise UnsupportedModel(f"there is no adapter {adapter!r}; leave `adapter` out")

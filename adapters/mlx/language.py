@@ -27,7 +27,7 @@ class LanguageRunner(RowRunner):
 
     def __init__(self, name: str, model: Any, tokenizer: Any, **shared: Any) -> None:
         super().__init__(name, model, tokenizer, **shared)
-        self._model = TaggedModel(model)
+        self._model = TaggedModel(model, self._slots)
         self._sampler = BatchSampler(lambda: self._model.rows)
         self._generator = self._new_generator()
 

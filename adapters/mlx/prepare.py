@@ -12,7 +12,7 @@ from adapters.errors import InvalidRequest, UnsupportedModel
 from adapters.mlx.answer import AnswerText, markers_of
 from adapters.mlx.backend import check_room
 from adapters.mlx.chat import Prompt, ends_with, render
-from adapters.mlx.residency import Loaded
+from adapters.mlx.residency import Leased, Loaded
 from adapters.mlx.row import LogitsProcessor, Row
 from adapters.mlx.runner import RowRunner
 from adapters.mlx.schema import Reasoning, SchemaMask, compile_schema, grammar_tokenizer
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from adapters.mlx.sight import Media, Sight
 
 
-def make_row(loaded: Loaded, work: Generate, index: int, random_seed: int, media: "Media") -> Row:
+def make_row(leased: Leased, work: Generate, index: int, random_seed: int, media: "Media") -> Row:
     """The row of one conversation, with the pictures and videos that it names. Raises what is wrong with it."""
+    loaded = leased.loaded
     assert isinstance(loaded.runner, RowRunner)
     tokenizer, conversation = loaded.tokenizer, work.conversations[index]
     sight: Sight | None = None
@@ -50,11 +51,12 @@ def make_row(loaded: Loaded, work: Generate, index: int, random_seed: int, media
         sampling=work.sampling,
         seed=seed,
         answer=answer,
-        cache_key=work.adapter or "",
+        cache_key=leased.adapter.digest if leased.adapter else "",
         on_event=lambda _: None,
         processors=_processors(loaded, work, prompt),
         boundaries=prompt.boundaries,
         sight=sight,
+        adapter=leased.adapter,
     )
 
 

@@ -3,6 +3,7 @@
 Everything here runs on the MLX thread. Sizes are read from the weights' headers before anything is allocated.
 """
 
+import copy
 import gc
 import logging
 import time
@@ -14,13 +15,17 @@ from typing import Any
 import mlx.core as mx
 import psutil
 from mlx.utils import tree_flatten
+from mlx_lm.tuner.utils import load_adapters
 
 from adapters.engine.protocol import LoadedModel
-from adapters.errors import DoesNotFit, OutOfMemory
+from adapters.errors import BadAdapter, DoesNotFit, OutOfMemory
+from adapters.lora.check import AdapterFiles, check_files
+from adapters.mlx.adapter_weights import check_against, fits_in_slots
 from adapters.mlx.language import LanguageRunner
 from adapters.mlx.loading import Reader, lazy_model, settle
 from adapters.mlx.prompt_cache import PromptCache
 from adapters.mlx.runner import Post, RowRunner
+from adapters.mlx.slots import AdapterSlots, LoadedAdapter, unwrapped
 from adapters.mlx.speech import SpeechModel
 from adapters.mlx.thread import MlxThread
 from adapters.models.card import ModelCard
@@ -35,6 +40,8 @@ _PIECE_BYTES = 256 << 20
 _SPARE_TOKENS = 2048
 _SPARE_BYTES = 64 << 20
 _PART_OF_MACHINE = 0.75
+# Adapters that nobody uses now, kept in memory for who comes back to them.
+_IDLE_ADAPTERS = 16
 
 OnBytes = Callable[[int, int], None]
 
@@ -49,9 +56,13 @@ class Loaded:
     model: Any
     runner: RowRunner | SpeechModel
     bytes: int
+    slots: AdapterSlots
+    cache_name: str  # what its prompts are kept under
     leases: int = 0
     used: float = field(default_factory=time.monotonic)
     grammar_tokenizer: Any = None
+    # The model whose weights this one shares: a copy with an adapter that cannot be in slots keeps a lease on it.
+    base: "Loaded | None" = None
 
     @property
     def tokenizer(self) -> Any:
@@ -62,10 +73,19 @@ class Loaded:
         return not self.leases and not self.runner.busy
 
 
+@dataclass(frozen=True, eq=False)
+class Leased:
+    """A model with a lease on it, and the adapter in its slots that was asked for, with a lease too."""
+
+    loaded: Loaded
+    adapter: LoadedAdapter | None = None
+
+
 class Residency:
     def __init__(self, thread: MlxThread, settings: Settings, post: Post) -> None:
         self._thread, self._settings, self._post = thread, settings, post
         self._loaded: dict[Path, Loaded] = {}
+        self._copies: dict[tuple[Path, str], Loaded] = {}  # by folder and adapter
         self._coming: dict[Path, int] = {}  # bytes of the models that are being loaded
         self.prompt_cache = PromptCache(int(settings.prompt_cache_gb * GB))
         self.device = _device_name()
@@ -84,8 +104,8 @@ class Residency:
 
     def used(self) -> int:
         """Weights, here or on their way, prompts kept, and what the running answers may grow to."""
-        weights = sum(loaded.bytes for loaded in self._loaded.values()) + sum(self._coming.values())
-        running = sum(loaded.runner.reserved_bytes for loaded in self._loaded.values())
+        weights = sum(loaded.bytes + loaded.slots.nbytes for loaded in self._all()) + sum(self._coming.values())
+        running = sum(loaded.runner.reserved_bytes for loaded in self._all())
         return weights + self.prompt_cache.nbytes + running
 
     def _room(self, needed: int) -> bool:
@@ -95,18 +115,24 @@ class Residency:
             self.prompt_cache.trim(max(0, self.prompt_cache.nbytes - missing))
         return self.used() + needed <= self.limit()
 
+    def _all(self) -> list[Loaded]:
+        """Copies first: their bases stay as long as they do."""
+        return [*self._copies.values(), *self._loaded.values()]
+
     def _make_room(self, name: str, needed: int) -> None:
+        for loaded in self._all():
+            if self._room(needed):
+                return
+            loaded.slots.drop_idle()
         while not self._room(needed):
-            idle = [
-                loaded for loaded in self._loaded.values() if loaded.idle and loaded.name not in self._settings.pinned
-            ]
+            idle = [loaded for loaded in self._all() if loaded.idle and loaded.name not in self._settings.pinned]
             if not idle:
                 raise self._does_not_fit(name, needed)
             self._drop(min(idle, key=lambda loaded: loaded.used))
 
     def _does_not_fit(self, name: str, needed: int) -> DoesNotFit:
         free = self.limit() - self.used()
-        busy = ", ".join(loaded.name for loaded in self._loaded.values())
+        busy = ", ".join(loaded.name for loaded in self._all())
         held = f" ({busy} is in use)" if busy else ""
         smaller = [entry.name for entry in models_on_disk() if entry.card and entry.card.weight_bytes < free]
         way_out = (
@@ -146,15 +172,22 @@ class Residency:
             yield from _fill(model, card.weight_bytes, on_bytes)
         finally:
             del self._coming[card.folder]
-        runner = self._runner(card, model, reader, coming)
-        loaded = Loaded(name, card, reader, model, runner, card.weight_bytes, leases=1)
+        slots = AdapterSlots(model)
+        runner = self._runner(str(card.folder), card, model, reader, coming, slots)
+        loaded = Loaded(name, card, reader, model, runner, card.weight_bytes, slots, str(card.folder), leases=1)
         self._loaded[card.folder] = loaded
         self._thread.add(runner)
         logger.info("model=<%s>, bytes=<%s> | loaded", name, card.weight_bytes)
         return loaded
 
     def _runner(
-        self, card: ModelCard, model: Any, reader: Reader, coming: Callable[[], int]
+        self,
+        name: str,
+        card: ModelCard,
+        model: Any,
+        reader: Reader,
+        coming: Callable[[], int],
+        slots: AdapterSlots,
     ) -> RowRunner | SpeechModel:
         if "speech" in card.abilities:
             return SpeechModel(model)
@@ -164,9 +197,10 @@ class Residency:
 
             kind = VisionRunner
         return kind(
-            str(card.folder),
+            name,
             model,
             reader.tokenizer,
+            slots=slots,
             kv_bytes_per_token=card.kv_bytes_per_token,
             rows=self._settings.rows,
             prompt_cache=self.prompt_cache,
@@ -175,45 +209,107 @@ class Residency:
             coming=coming,
         )
 
-    def release(self, loaded: Loaded) -> None:
+    def release(self, leased: Leased) -> None:
         """Give a lease back."""
+        leased.loaded.leases -= 1
+        leased.loaded.used = time.monotonic()
+        if leased.adapter is not None:
+            leased.loaded.slots.release(leased.adapter)
+
+    def give_up(self, loaded: Loaded) -> None:
+        """Give back the lease of a request that was gone before it had it."""
+        self.release(Leased(loaded))
+
+    # --- adapters
+
+    def adapt(self, loaded: Loaded, files: AdapterFiles) -> Leased:
+        """The model with an adapter, in place of the lease on the model alone.
+
+        LoRA goes into slots of the model itself; what changes the layers gets a copy that shares the model's weights.
+        Raises BadAdapter, DoesNotFit.
+        """
+        if fits_in_slots(loaded.model, files):
+            adapter = loaded.slots.find(files.digest)
+            if adapter is None:
+                self._make_room(f"the adapter in {files.folder}", files.bytes)
+                loaded.slots.drop_idle(keep=_IDLE_ADAPTERS)
+                adapter = loaded.slots.load(files)
+            return Leased(loaded, adapter)
+        copied = self._copies.get((loaded.card.folder, files.digest)) or self._copy(loaded, files)
+        copied.leases += 1
+        copied.used = time.monotonic()
         loaded.leases -= 1
-        loaded.used = time.monotonic()
+        return Leased(copied)
+
+    def undo(self, leased: Leased, loaded: Loaded) -> None:
+        """Take back what `adapt` did for a request that is gone: the lease on the model alone is left."""
+        self.release(leased)
+        loaded.leases += 1
+
+    def _copy(self, loaded: Loaded, files: AdapterFiles) -> Loaded:
+        check_against(loaded.model, files)
+        self._make_room(f"{loaded.name} with the adapter in {files.folder}", files.bytes)
+        model = unwrapped(copy.deepcopy(loaded.model))
+        name = f"{loaded.card.folder} with {files.digest}"
+        slots = AdapterSlots(model)
+        try:
+            load_adapters(model, str(files.folder))
+            settle(model)
+        except (ValueError, KeyError, TypeError, RuntimeError, OSError) as error:
+            raise BadAdapter(
+                f"the adapter in {files.folder} does not belong to this model: {str(error)[:300]}. Name the model that it was trained on with `model`"
+            ) from error
+        model.eval()
+        if check_files(files.folder).digest != files.digest:
+            raise BadAdapter(f"the adapter in {files.folder} changed while it was read; ask again")
+        runner = self._runner(name, loaded.card, model, loaded.reader, lambda: 0, slots)
+        shown = f"{loaded.name} with {files.folder.name}"
+        copied = Loaded(shown, loaded.card, loaded.reader, model, runner, files.bytes, slots, name, base=loaded)
+        loaded.leases += 1
+        self._copies[loaded.card.folder, files.digest] = copied
+        self._thread.add(runner)
+        logger.info("model=<%s>, bytes=<%s> | copied with an adapter", shown, files.bytes)
+        return copied
 
     # --- going
 
     def unload(self, name: str | None) -> list[str]:
-        """Drop the idle model of that name, or every idle model; gives the names of those dropped."""
-        chosen = [
-            loaded
-            for loaded in self._loaded.values()
-            if loaded.idle and name in (None, loaded.name, str(loaded.card.folder))
-        ]
-        for loaded in chosen:
-            self._drop(loaded)
-        return [loaded.name for loaded in chosen]
+        """Drop the idle model of that name and its copies, or every idle model; gives the names of those dropped."""
+        gone = list[str]()
+        for loaded in self._all():
+            origin = loaded.base or loaded
+            if loaded.idle and name in (None, loaded.name, origin.name, str(loaded.card.folder)):
+                self._drop(loaded)
+                gone.append(loaded.name)
+        return gone
 
     def unload_unused(self) -> None:
         """Drop what nobody has used for as long as the settings say."""
         oldest = time.monotonic() - self._settings.unload_after
-        for loaded in list(self._loaded.values()):
+        for loaded in self._all():
             if loaded.idle and loaded.used < oldest and loaded.name not in self._settings.pinned:
                 self._drop(loaded)
 
     def _drop(self, loaded: Loaded) -> None:
-        del self._loaded[loaded.card.folder]
+        for places in (self._loaded, self._copies):
+            for key in [key for key, one in places.items() if one is loaded]:
+                del places[key]  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         self._thread.remove(loaded.runner)
         loaded.runner.close()
         loaded.model = None
-        self.prompt_cache.drop(str(loaded.card.folder))
+        if loaded.base is not None:
+            loaded.base.leases -= 1
+            loaded.base.used = time.monotonic()
+        self.prompt_cache.drop(loaded.cache_name)
         logger.info("model=<%s> | unloaded", loaded.name)
         del loaded
         gc.collect()
         mx.clear_cache()
 
     def close(self) -> None:
-        for loaded in list(self._loaded.values()):
+        for loaded in self._all():
             loaded.runner.close()
+        self._copies.clear()
         self._loaded.clear()
         self.prompt_cache.trim(0)
 
@@ -227,7 +323,7 @@ class Residency:
                 idle_s=round(now - loaded.used, 1) if loaded.idle else 0.0,
                 rows=loaded.runner.row_count,
             )
-            for loaded in self._loaded.values()
+            for loaded in self._all()
         ]
 
 

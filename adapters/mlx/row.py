@@ -10,6 +10,7 @@ from adapters.mlx.answer import AnswerText
 
 if TYPE_CHECKING:
     from adapters.mlx.sight import Sight
+    from adapters.mlx.slots import LoadedAdapter
 
 # (tokens of the row so far, logits [1, vocabulary]) -> logits, as in mlx_lm.
 LogitsProcessor = Callable[[Any, Any], Any]
@@ -60,6 +61,7 @@ class Row:
     processors: Sequence[LogitsProcessor] = ()
     boundaries: Sequence[int] = ()
     sight: "Sight | None" = None
+    adapter: "LoadedAdapter | None" = None
     asked: float = field(default_factory=time.monotonic)
 
     uid: int | None = None

@@ -13,6 +13,7 @@ from mlx_lm.models.cache import _BaseCache  # pyright: ignore[reportPrivateUsage
 
 if TYPE_CHECKING:
     from adapters.mlx.row import Row
+    from adapters.mlx.slots import AdapterSlots
 
 
 class RowTag(_BaseCache):
@@ -70,13 +71,13 @@ class RowTag(_BaseCache):
 
 
 class TaggedModel:
-    """The model as `BatchGenerator` calls it: takes the tag off the caches, and keeps it for the sampler.
+    """The model as `BatchGenerator` calls it: takes the tag off the caches, and keeps it for adapters and the sampler.
 
     Used on the MLX thread. `rows` are the rows of the latest forward pass.
     """
 
-    def __init__(self, model: Any) -> None:
-        self.model = model
+    def __init__(self, model: Any, slots: "AdapterSlots") -> None:
+        self.model, self._slots = model, slots
         self.rows: list[Row] = []
 
     @property
@@ -85,4 +86,5 @@ class TaggedModel:
 
     def __call__(self, tokens: mx.array, cache: list[Any]) -> mx.array:
         self.rows = cache[-1].rows
+        self._slots.use(self.rows)
         return self.model(tokens, cache=cache[:-1])

@@ -16,6 +16,7 @@ from mlx_lm.models.cache import can_trim_prompt_cache
 from adapters.errors import DoesNotFit, OutOfMemory, ServerError
 from adapters.mlx.prompt_cache import PromptCache
 from adapters.mlx.row import Ended, LogitsProcessor, Row, RowEvent, Written
+from adapters.mlx.slots import AdapterSlots
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class RowRunner(ABC):
         model: Any,
         tokenizer: Any,
         *,
+        slots: AdapterSlots,
         kv_bytes_per_token: int,
         rows: int,
         prompt_cache: PromptCache,
@@ -52,7 +54,7 @@ class RowRunner(ABC):
         coming: Callable[[], int] = lambda: 0,
     ) -> None:
         self.trimmable = can_trim_prompt_cache(self._new_cache(model))
-        self._name, self._tokenizer = name, tokenizer
+        self._name, self._tokenizer, self._slots = name, tokenizer, slots
         self._kv_bytes_per_token, self._capacity = kv_bytes_per_token, rows
         self._prompt_cache, self._room, self._post = prompt_cache, room, post
         self._coming = coming

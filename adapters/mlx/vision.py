@@ -173,6 +173,7 @@ class VisionRunner(RowRunner):
     def _read_on(self) -> None:
         """A piece of one prompt; the next time, of another."""
         row, reading = self._being_read.popleft()
+        self._slots.use([row])
         try:
             next(reading)
         except StopIteration as end:
@@ -196,6 +197,7 @@ class VisionRunner(RowRunner):
 
     def _decode(self, batch: GenerationBatch) -> None:
         self._sampled = [self._rows[uid] for uid in batch.uids]
+        self._slots.use(self._sampled)
         for response in batch.next():
             row = self._rows[response.uid]
             stopped = self._wrote(row, response.token, response.finish_reason)

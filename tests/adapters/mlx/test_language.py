@@ -15,6 +15,7 @@ from adapters.mlx.answer import AnswerText, markers_of
 from adapters.mlx.language import LanguageRunner
 from adapters.mlx.prompt_cache import PromptCache
 from adapters.mlx.row import Reading, Row
+from adapters.mlx.slots import AdapterSlots
 from adapters.models.names import STARTERS
 from tests.adapters.mlx.asked import Asked, deliver
 from tests.tiny_models import random_hybrid
@@ -39,7 +40,7 @@ class Batch:
         self.cache = PromptCache(1 << 28)
         self.free = room
         self.runner = LanguageRunner(
-            "m", model, tokenizer, kv_bytes_per_token=64, rows=rows, prompt_cache=self.cache,
+            "m", model, tokenizer, slots=AdapterSlots(model), kv_bytes_per_token=64, rows=rows, prompt_cache=self.cache,
             room=lambda needed: needed <= self.free, post=deliver,
         )  # fmt: skip
 

@@ -48,7 +48,7 @@ class Loading:
         return [model.model for model in self.thread.call(self.residency.listed).result(30)]
 
     def release(self, loaded: Loaded) -> None:
-        self.thread.call(lambda: self.residency.release(loaded)).result(30)
+        self.thread.call(lambda: self.residency.give_up(loaded)).result(30)
 
 
 @pytest.fixture(autouse=True)

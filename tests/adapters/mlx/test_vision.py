@@ -20,6 +20,7 @@ from adapters.mlx.loading import read_reader
 from adapters.mlx.prompt_cache import PromptCache
 from adapters.mlx.row import Reading, Row, RowEvent, Written
 from adapters.mlx.sight import look
+from adapters.mlx.slots import AdapterSlots
 from adapters.mlx.vision import VisionRunner
 from adapters.models.card import read_card
 from adapters.models.names import STARTERS
@@ -67,7 +68,7 @@ class Batch:
         self.model, self.tokenizer, self.processor = model
         self.cache = PromptCache(1 << 28)
         self.runner = VisionRunner(
-            "m", self.model, self.tokenizer, kv_bytes_per_token=64, rows=rows, prompt_cache=self.cache,
+            "m", self.model, self.tokenizer, slots=AdapterSlots(self.model), kv_bytes_per_token=64, rows=rows, prompt_cache=self.cache,
             room=lambda _: True, post=deliver,
         )  # fmt: skip
 
