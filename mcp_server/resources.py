@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 
-from adapters.errors import InvalidRequest, JobNotFound
+from adapters.errors import AdapterNotFound, InvalidRequest, JobNotFound
+from adapters.lora.library import shelved
 from adapters.recordings import store
 from mcp_server.host.connection import CURRENT
 from mcp_server.tools.following import following
-from mcp_server.tools.library import whole_library
+from mcp_server.tools.library import adapter_entry, whole_library
 from mcp_server.tools.outcomes import any_answer
 
 if TYPE_CHECKING:
@@ -20,13 +21,23 @@ _KNOWN_SECONDS = 10.0
 
 
 def add_resources(server: "MCPServer[Any]") -> None:
-    """Register `library://models`, `session://{id}` and `job://{id}`."""
+    """Register `library://models`, `adapter://{name}`, `session://{id}` and `job://{id}`."""
 
     @server.resource("library://models", title="Models on this machine", mime_type="application/json")
     async def models() -> str:
         """Every model that can be named, with its size, its context, and whether it is in memory."""
         library = await whole_library(CURRENT.get(), "models")
         return library.model_dump_json(exclude_none=True, indent=1)
+
+    @server.resource("adapter://{name}", title="A trained adapter", mime_type="application/json")
+    async def adapter(name: str) -> str:
+        """What is known of an adapter: its model, its making, what it learned."""
+        try:
+            found = await asyncio.to_thread(shelved, name)
+        except AdapterNotFound as error:
+            raise ResourceNotFoundError(str(error)) from error
+        made = found.manifest.model_dump(exclude_none=True) if found.manifest else {}
+        return json.dumps(adapter_entry(found).model_dump(exclude_none=True) | made, ensure_ascii=False, indent=1)
 
     @server.resource("session://{id}", title="A recorded session", mime_type="application/json")
     async def session(id: str) -> str:  # noqa: A002

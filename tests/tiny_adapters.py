@@ -24,7 +24,8 @@ def random_adapter(
     made, _ = load_model(model)
     mx.random.seed(seed)
     if method == "full":
-        wanted = made.layers[-1].self_attn.q_proj
+        layers_of: Any = made.layers
+        wanted = layers_of[-1].self_attn.q_proj
         wanted.weight = wanted.weight + mx.random.normal(wanted.weight.shape).astype(wanted.weight.dtype) * size
         made.freeze()
         wanted.unfreeze()

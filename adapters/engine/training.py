@@ -57,6 +57,8 @@ class Trainings:
         self._reserve(work)
         try:
             folder = await asyncio.to_thread(_begin, job.id, work, model, memory_free, keep_days)
+            if job.handed_over:
+                hand_over(job.id)  # it was before there was a folder
             if self._turn.locked():
                 job.on_progress(Progress(phase="waiting for another training to end"))
             try:

@@ -26,7 +26,8 @@ work. `generate` answers text prompts, many at once if asked with `prompts`; `de
 pictures and videos; `transcribe` writes down speech, as text or subtitles. Files go in by absolute path, within the \
 folders that the user granted. Every call answers within its deadline: when the work takes longer, the answer has \
 `state` other than `done` and a `job` id; call `check-job` with it, and `wait_seconds`, until the state is `done`. \
-`list-library` shows the models and jobs on this machine, and what each model can do. Models are named by alias \
+`record-session` keeps conversations to learn from, `train-adapter` trains an adapter on them, and `generate` answers \
+with it by its name. `list-library` shows the models, adapters, sessions and jobs on this machine. Models are named by alias \
 (`default`), by hub id, or by absolute folder. The models `starter`, `starter-vision` and `starter-speech` are tiny \
 demonstration models: very simple instructions, plain coloured shapes, short spoken commands."""
 

@@ -15,8 +15,9 @@ from mcp_server.host.connection import Connection
 from mcp_server.tools.answers import PictureAnswer, as_text, picture_answer_of, tool_result
 from mcp_server.tools.definition import ToolDefinition, hints
 from mcp_server.tools.following import run
-from mcp_server.tools.models import named_model
+from mcp_server.tools.models import named_adapter
 from mcp_server.tools.sampling import (
+    AdapterArgument,
     JsonSchema,
     MaxTokens,
     MinP,
@@ -59,6 +60,7 @@ async def describe_image(
             description="`default`, `starter-vision`, a hub id such as mlx-community/Qwen3-VL-4B-Instruct-4bit, or an absolute folder."
         ),
     ] = "default",
+    adapter: AdapterArgument = None,
     max_tokens: MaxTokens = 1024,
     temperature: Temperature = 0.0,
     top_p: TopP = 1.0,
@@ -76,9 +78,11 @@ async def describe_image(
         raise InvalidRequest("prompt is empty; write a question or an instruction, or leave it out")
     shown = await asyncio.to_thread(_shown, images, video, connection.grants)
     user = {"role": "user", "content": [*shown, {"type": "text", "text": prompt}]}
+    wanted, named = await named_adapter(connection, adapter, model, connection.settings.vision_model)
     work = Generate(
         kind="describe",
-        model=await named_model(connection, model, connection.settings.vision_model),
+        model=named,
+        adapter=wanted,
         conversations=[[*([{"role": "system", "content": system}] if system else []), user]],
         max_tokens=max_tokens,
         stop=stop or [],

@@ -15,8 +15,9 @@ from mcp_server.host.connection import Connection
 from mcp_server.tools.answers import JobAnswer, answer_of, as_text, tool_result
 from mcp_server.tools.definition import ToolDefinition, hints
 from mcp_server.tools.following import run
-from mcp_server.tools.models import named_model
+from mcp_server.tools.models import named_adapter
 from mcp_server.tools.sampling import (
+    AdapterArgument,
     JsonSchema,
     MaxTokens,
     MinP,
@@ -71,6 +72,7 @@ async def generate(
         str,
         Field(description="`default`, `starter`, a hub id such as mlx-community/Qwen3-4B-4bit, or an absolute folder."),
     ] = "default",
+    adapter: AdapterArgument = None,
     max_tokens: MaxTokens = 1024,
     temperature: Temperature = 0.0,
     top_p: TopP = 1.0,
@@ -88,8 +90,10 @@ async def generate(
     if files:
         await asyncio.to_thread(_put_before, conversations, files, connection.grants)
     _check_size(conversations)
+    wanted, named = await named_adapter(connection, adapter, model)
     work = Generate(
-        model=await named_model(connection, model),
+        model=named,
+        adapter=wanted,
         conversations=conversations,
         max_tokens=max_tokens,
         stop=stop or [],

@@ -12,7 +12,7 @@ from mcp_server.host.connection import Connection
 from mcp_server.tools.answers import tool_result
 from mcp_server.tools.definition import ToolDefinition, hints
 from mcp_server.tools.following import EVERY, RESERVE, following
-from mcp_server.tools.outcomes import AnyAnswer, any_answer, any_text
+from mcp_server.tools.outcomes import AnyAnswer, any_answer, any_result, any_text
 
 MOST_SECONDS = 50
 
@@ -30,8 +30,7 @@ async def check_job(
         await followed.known(deadline - time.monotonic())
         await followed.ended(min(wait_seconds, deadline - time.monotonic()))
         view = followed.view()
-    answer = any_answer(view, connection.settings)
-    return tool_result(answer, any_text(answer, view))
+    return any_result(any_answer(view, connection.settings), view)
 
 
 async def cancel_job(
@@ -41,6 +40,9 @@ async def cancel_job(
     connection: Connection = ctx.request_context.lifespan_context
     view: JobView = await connection.engine.cancel(job)
     answer = any_answer(view, connection.settings)
+    if view.state == "cancelled" and view.kind == "train":
+        answer.note = answer.note or "cancelled before there was a checkpoint"
+        return any_result(answer, view)
     if view.state == "cancelled":
         kept = sum(len(part.text) for part in view.partial)
         answer.note = (

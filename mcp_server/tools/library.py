@@ -11,6 +11,8 @@ from pydantic import BaseModel, Field
 
 from adapters.engine.protocol import EngineStatus, JobState, LoadedModel
 from adapters.errors import InvalidRequest
+from adapters.lora.library import Shelved as ShelvedAdapter
+from adapters.lora.library import shelf
 from adapters.models.abilities import Ability
 from adapters.models.library import Shelved, models_on_disk
 from adapters.places import jobs_folder
@@ -20,8 +22,9 @@ from mcp_server.cli.sizes import size
 from mcp_server.host.connection import Connection
 from mcp_server.tools.answers import tool_result
 from mcp_server.tools.definition import ToolDefinition, hints
+from mcp_server.tools.trainings import EvaluationAnswer
 
-Kind = Literal["models", "sessions", "jobs", "all"]
+Kind = Literal["models", "adapters", "sessions", "jobs", "all"]
 
 
 class ModelEntry(BaseModel):
@@ -66,10 +69,27 @@ class SessionEntry(BaseModel):
     bytes: int = Field(description="Its size on disk")
 
 
+class AdapterEntry(BaseModel):
+    """An adapter that was trained on this machine."""
+
+    name: str = Field(description="What to pass as `adapter`")
+    model: str | None = Field(default=None, description="The model that it belongs to")
+    method: str | None = Field(default=None, description="lora, dora or full")
+    rank: int | None = Field(default=None, description="How much it can hold")
+    bytes: int | None = Field(default=None, description="Its size on disk")
+    created: float | None = Field(default=None, description="When it was trained, in seconds since 1970")
+    sessions: list[str] | None = Field(default=None, description="What it was trained on")
+    evaluation: EvaluationAnswer | None = Field(
+        default=None, description="The model without and with it, on rows that it was not trained on"
+    )
+    problem: str | None = Field(default=None, description="Why it cannot be used")
+
+
 class Library(BaseModel):
     """A page of the library."""
 
     models: list[ModelEntry] | None = Field(default=None, description="Models on this machine")
+    adapters: list[AdapterEntry] | None = Field(default=None, description="Adapters that were trained here, by name")
     sessions: list[SessionEntry] | None = Field(default=None, description="Recorded sessions, by name")
     jobs: list[JobEntry] | None = Field(default=None, description="Jobs, newest first")
     memory_used: int | None = Field(default=None, description="Bytes that models and caches take now")
@@ -96,8 +116,10 @@ async def whole_library(connection: Connection, kind: Kind) -> Library:
     status = await connection.engine.status_if_running()
     library = Library()
     if kind in ("models", "all"):
-        shelf = await asyncio.to_thread(lambda: list(models_on_disk()))
-        library.models = [_model_entry(entry, status, connection) for entry in shelf]
+        found = await asyncio.to_thread(lambda: list(models_on_disk()))
+        library.models = [_model_entry(entry, status, connection) for entry in found]
+    if kind in ("adapters", "all"):
+        library.adapters = await asyncio.to_thread(_adapter_entries)
     if kind in ("sessions", "all"):
         library.sessions = await asyncio.to_thread(_session_entries)
     if kind in ("jobs", "all"):
@@ -131,6 +153,26 @@ def _defaults(settings: Settings) -> set[str]:
     return {settings.model, settings.vision_model, settings.speech_model}
 
 
+def _adapter_entries() -> list[AdapterEntry]:
+    return [adapter_entry(entry) for entry in shelf()]
+
+
+def adapter_entry(entry: ShelvedAdapter) -> AdapterEntry:
+    """What is known of an adapter."""
+    files, made = entry.files, entry.manifest
+    return AdapterEntry(
+        name=entry.name,
+        model=made.model if made else None,
+        method=files.method if files else None,
+        rank=files.rank or None if files else None,
+        bytes=files.bytes if files else None,
+        created=made.created if made else None,
+        sessions=made.sessions or None if made else None,
+        evaluation=EvaluationAnswer(**made.evaluation.model_dump()) if made and made.evaluation else None,
+        problem=entry.problem,
+    )
+
+
 def _session_entries() -> list[SessionEntry]:
     sessions = (store.read(name) for name in store.names())
     return [
@@ -161,9 +203,9 @@ def _job_entries(status: EngineStatus | None) -> list[JobEntry]:
 
 
 def _page(library: Library, start: int, limit: int) -> tuple[Library, int | None]:
-    """The entries from `start` on, models before sessions before jobs, and where the next page starts."""
+    """The entries from `start` on, models before adapters before sessions before jobs, and where the next page starts."""
     end, at, shown = start + limit, 0, dict[str, Any]()
-    for kind in ("models", "sessions", "jobs"):
+    for kind in ("models", "adapters", "sessions", "jobs"):
         entries: list[Any] | None = getattr(library, kind)
         if entries is not None:
             shown[kind] = entries[max(0, start - at) : max(0, end - at)]
@@ -190,6 +232,9 @@ def _as_text(page: Library) -> str:
     lines = []
     if page.models is not None:
         lines += ["Models:", *(f"- {_model_line(entry)}" for entry in page.models)] if page.models else ["No models."]
+    if page.adapters is not None:
+        entries = [f"- {_adapter_line(entry)}" for entry in page.adapters]
+        lines += ["Adapters:", *entries] if entries else ["No adapters."]
     if page.sessions is not None:
         entries = [f"- {_session_line(entry)}" for entry in page.sessions]
         lines += ["Sessions:", *entries] if entries else ["No sessions."]
@@ -218,6 +263,15 @@ def _model_line(entry: ModelEntry) -> str:
     return f"{entry.name} ({', '.join(fact for fact in facts if fact)})"
 
 
+def _adapter_line(entry: AdapterEntry) -> str:
+    if entry.problem:
+        return f"{entry.name}: cannot be used: {entry.problem}"
+    facts = [f"for {entry.model}" if entry.model else "", entry.method or "", size(entry.bytes or 0)]
+    if found := entry.evaluation:
+        facts.append(f"loss {found.base_loss:.2f} before, {found.adapter_loss:.2f} after")
+    return f"{entry.name} ({', '.join(fact for fact in facts if fact)})"
+
+
 def _session_line(entry: SessionEntry) -> str:
     broken = f", {entry.broken_lines} broken lines" if entry.broken_lines else ""
     return f"{entry.session}: {entry.conversations} conversations, {entry.messages_to_learn} messages to learn from{broken}"
@@ -235,8 +289,8 @@ LIST_LIBRARY = ToolDefinition(
     name="list-library",
     title="List the library",
     description=(
-        "What is on the user's machine: models (what each can do, size, context, which are defaults, which are in memory), recorded sessions, and "
-        "jobs of the last day. Use it to choose a `model`, or to find the id of a job. A hub model that is not listed can still be "
+        "What is on the user's machine: models (what each can do, size, context, which are defaults, which are in memory), adapters that were trained, "
+        "recorded sessions, and jobs of the last day. Use it to choose a `model` or an `adapter`, or to find the id of a job. A hub model that is not listed can still be "
         "named: it is downloaded when it is first used, unless the user forbids that."
     ),
     function=list_library,

@@ -1,4 +1,4 @@
-"""The arguments that all tools share whose answers a model writes: how its tokens are chosen, and what ends them."""
+"""The arguments that all tools share whose answers a model writes: its adapter, how tokens are chosen, what ends them."""
 
 from typing import Annotated, Any
 
@@ -6,6 +6,12 @@ from pydantic import Field
 
 from adapters.engine.protocol import MAX_STOP_LENGTH, MAX_STOPS, MAX_TEMPERATURE, MAX_TOKENS, MAX_TOP_K
 
+AdapterArgument = Annotated[
+    str | None,
+    Field(
+        description="A trained adapter to answer with: its name (list-library shows them), a hub id, or an absolute folder. `model` may be left out: it is then the adapter's own."
+    ),
+]
 MaxTokens = Annotated[
     int, Field(description="Write at most this many tokens, reasoning included.", ge=1, le=MAX_TOKENS)
 ]

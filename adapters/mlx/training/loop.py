@@ -28,8 +28,12 @@ from adapters.mlx.training.trainable import trained_weights
 BEST = "best.safetensors"
 # The most points that a curve is kept as.
 _POINTS = 200
-# A loss this much above the first, for so many iterations on end, will not come back.
+# A loss this many times the first, or that of a model for which all tokens are alike, will not come back when it stays
+# for so many iterations.
 _DIVERGED_BY, _DIVERGED_FOR = 3.0, 5
+_ALIKE = 1e-3
+# A run this long that ends so much above its beginning has made the model worse.
+_LONG, _WORSE = 20, 0.5
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ class Run:
         self._optimizer = make_optimizer(plan_of_run)
         self._report_every = max(1, plan_of_run.iterations // _POINTS)
         self._bad = 0
+        self._uniform = math.log(self._logits(model, mx.array([[0]]), mx.array([0])).shape[-1])
         self.place = checkpoint.load(folder, model, self._optimizer) or Place()
         self.ended_early: str | None = None
         if not self.place.iteration:
@@ -102,8 +107,7 @@ class Run:
                 self._validate()
             if done % self._plan.checkpoint_every == 0 or last or self.ended_early:
                 self.save()
-        if self._bad:
-            raise self._diverged(self.place.losses[-1].loss)
+        self._check_end()
         best = self._folder / BEST
         if self._plan.work.patience and best.exists():
             self._model.load_weights(str(best), strict=False)
@@ -179,16 +183,24 @@ class Run:
         self._on_step(Step(place, loss, place.trained_tokens / max(place.seconds, 1e-9), left))
 
     def _check(self, loss: float) -> None:
-        """Raise TrainingFailed when the loss is no number any more, or stays far above where it began."""
+        """Raise TrainingFailed when the loss is no number any more, or stays where no learning leads out of."""
         first = self.place.losses[0].loss if self.place.losses else loss
-        self._bad = self._bad + 1 if loss > first * _DIVERGED_BY + 1 else 0
+        lost = loss > first * _DIVERGED_BY + 1 or abs(loss - self._uniform) < _ALIKE
+        self._bad = self._bad + 1 if lost else 0
         if not math.isfinite(loss) or self._bad >= _DIVERGED_FOR:
             raise self._diverged(loss)
+
+    def _check_end(self) -> None:
+        """Raise TrainingFailed when the run has made the model worse on the very rows that it saw."""
+        losses = [point.loss for point in self.place.losses]
+        end = sum(losses[-5:]) / len(losses[-5:])
+        if self._bad or (self.place.iteration >= _LONG and end > losses[0] + _WORSE):
+            raise self._diverged(end)
 
     def _diverged(self, loss: float) -> TrainingFailed:
         rate, first = self._plan.learning_rate, self.place.losses[0].loss if self.place.losses else loss
         return TrainingFailed(
-            f"the training diverged: at iteration {self.place.iteration + 1} the loss is {loss:.4g}, and it began at {first:.4g}. "
+            f"the training diverged: after iteration {self.place.iteration} the loss is {loss:.4g}, and it began at {first:.4g}. "
             f"The learning rate of {rate:g} is too high; try {min(rate / 10, 1e-3):g}. No adapter was made"
         )
 

@@ -143,7 +143,7 @@ class Trainer:
         else:
             iterations = min(_MOST, max(_FEWEST, math.ceil(_EPOCHS * each)))
         small = Sizes.of(card).parameters < _SMALL
-        usual = (1e-4 if small else 1e-5) if work.method == "full" else (1e-3 if small else 1e-4)
+        usual = (1e-4 if small else 1e-5) if work.method == "full" else (5e-4 if small else 1e-4)
         return Plan(
             work,
             iterations,

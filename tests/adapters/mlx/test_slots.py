@@ -102,7 +102,7 @@ def test_a_mixed_batch_equals_each_adapter_alone(
     folders = [
         random_adapter(tmp_path / "a", model, seed=1, rank=4, **parameters),
         random_adapter(tmp_path / "b", model, seed=2, rank=8, scale=2.0, **parameters),
-        random_adapter(tmp_path / "c", model, seed=3, rank=2, layers=1, **({"keys": ["self_attn.v_proj"]})),
+        random_adapter(tmp_path / "c", model, seed=3, rank=2, layers=1, keys=["self_attn.v_proj"]),
     ]
     batch = Batch(model)
     loaded = [batch.slots.load(check_files(folder)) for folder in folders]
