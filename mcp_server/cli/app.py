@@ -8,7 +8,7 @@ from rich.console import Console
 
 from adapters import __version__
 from adapters.errors import EngineBusy, ServerError
-from mcp_server.cli import models, running, sessions
+from mcp_server.cli import adapters, models, running, sessions
 
 console = Console()
 errors = Console(stderr=True)
@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 app.add_typer(models.app, name="models")
 app.add_typer(sessions.app, name="sessions")
+app.add_typer(adapters.app, name="adapters")
 
 
 @app.callback(invoke_without_command=True)

@@ -70,7 +70,11 @@ async def train_adapter(
         float | None, Field(description="In place of iterations: how often to see each row.", gt=0, le=1000)
     ] = None,
     learning_rate: Annotated[
-        float | None, Field(description="Left out, 1e-4 for adapters of large models, 5e-4 of tiny ones, and a tenth of it for `full`.", gt=0)
+        float | None,
+        Field(
+            description="Left out, 1e-4 for adapters of large models, 5e-4 of tiny ones, and a tenth of it for `full`.",
+            gt=0,
+        ),
     ] = None,
     schedule: Annotated[Schedule, Field(description="How the learning rate falls, to a tenth.")] = "constant",
     warmup: Annotated[int, Field(description="Iterations over which the learning rate rises.", ge=0)] = 0,
