@@ -6,17 +6,28 @@ import sys
 import tempfile
 from pathlib import Path
 
-import adapters.mlx  # noqa: F401  before anything imports MLX
+import adapters.mlx as _  # noqa: F401  before anything imports MLX
 
 # isort: split
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import batches, cancelling, clients, endurance, pictures, recordings, start_up, streams
+from tests.benchmarks import (
+    adapters,
+    batches,
+    cancelling,
+    clients,
+    endurance,
+    pictures,
+    recordings,
+    start_up,
+    streams,
+    training,
+)
 from tests.benchmarks.measure import Measured
 from tests.running import Home
 
-MODULES = (start_up, clients, streams, batches, cancelling, pictures, recordings, endurance)
+MODULES = (start_up, clients, streams, batches, cancelling, adapters, training, pictures, recordings, endurance)
 BENCHMARKS = {module.__name__.rsplit(".", 1)[1]: module for module in MODULES}
 
 

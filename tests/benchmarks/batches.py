@@ -33,8 +33,8 @@ _PROMPTS = [
 
 
 @contextlib.contextmanager
-def mlx_lm_server(folder: Path, environment: dict[str, str]) -> Iterator[str]:
-    """The installed mlx_lm.server on this model; gives its address."""
+def mlx_lm_server(folder: Path | None, environment: dict[str, str]) -> Iterator[str]:
+    """The installed mlx_lm.server on this model, or on whichever is asked for; gives its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -43,8 +43,7 @@ def mlx_lm_server(folder: Path, environment: dict[str, str]) -> Iterator[str]:
         sys.executable,
         "-c",
         code,
-        "--model",
-        str(folder),
+        *(["--model", str(folder)] if folder else []),
         "--port",
         str(port),
         "--decode-concurrency",
