@@ -24,17 +24,26 @@ class Dataset:
         return digest([*self.train, *self.held_back])
 
 
-def gather(sessions: Sequence[str], dataset: str | None, validation: float, seed: int) -> Dataset:
+def gather(
+    sessions: Sequence[str],
+    dataset: str | None,
+    validation: float,
+    seed: int,
+    readable: Sequence[str] | None = None,
+) -> Dataset:
     """The rows of all sessions and the dataset, a part of them held back by conversation.
 
-    A dataset that comes with rows to hold back keeps them, and nothing else is held back. Raises InvalidRequest when
-    there is nothing to learn from, or too little to hold anything back.
+    A dataset that comes with rows to hold back keeps them, and nothing else is held back. Pictures lie in the `readable`
+    folders, where those are given. Raises InvalidRequest when there is nothing to learn from, or too little to hold
+    anything back, and for a picture that is elsewhere or not there.
     """
     rows = [row for session in sessions for row in session_rows(session)]
     held_back = list[Row]()
     if dataset is not None:
         given, held_back = dataset_rows(Path(dataset))
         rows += given
+    for row in [*rows, *held_back]:
+        _check_images(row, readable)
     distinct, apart = unique(rows), unique(held_back)
     known = {row.content for row in apart}
     train = [row for row in distinct if row.content not in known]
@@ -48,3 +57,19 @@ def gather(sessions: Sequence[str], dataset: str | None, validation: float, seed
             )
         train, apart = split_conversations(train, validation, seed)
     return Dataset(train, apart, duplicates)
+
+
+def _check_images(row: Row, readable: Sequence[str] | None) -> None:
+    for source in row.images:
+        if source.startswith("data:"):
+            continue
+        path = Path(source)
+        if not path.is_absolute():
+            raise InvalidRequest(f"{row.origin}: the picture {source[:200]!r} is no absolute path; correct it")
+        resolved = path.resolve()
+        if readable is not None and not any(resolved.is_relative_to(folder) for folder in readable):
+            raise InvalidRequest(
+                f"{row.origin}: the picture {source} is outside the granted folders; start the server with --allow {resolved.parent}"
+            )
+        if not resolved.is_file():
+            raise InvalidRequest(f"{row.origin}: there is no picture {source}; put it back, or remove the row")

@@ -127,7 +127,7 @@ def _begin(job: str, work: Train, model: tuple[str, Path], memory_free: int, kee
     else:
         if not work.sessions and work.dataset is None:
             raise InvalidRequest("there is nothing to learn from; name sessions (list-library shows them) or a dataset")
-        rows = gather(work.sessions, work.dataset, work.validation, work.seed)
+        rows = gather(work.sessions, work.dataset, work.validation, work.seed, work.readable)
         folder.mkdir(mode=0o700)
         freeze(folder, rows)
         run = RunFile(work=work, model=model[0], model_folder=model[1], memory_free=memory_free, parent=os.getpid())

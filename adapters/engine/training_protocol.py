@@ -20,7 +20,8 @@ class Train(Wire):
     """An adapter to train from recorded sessions, from a dataset (a resolved path), or both.
 
     An iteration is one update of the weights, from `batch_size` times `accumulate` rows. What is None is chosen from the
-    rows and the method; the pre-flight says what was. `resume` is the job of an earlier training to go on with: all but
+    rows and the method; the pre-flight says what was. `readable` are the folders in which the rows' pictures may lie; None
+    allows any. `resume` is the job of an earlier training to go on with: all but
     `adapter` and `model` is then taken from there.
     """
 
@@ -29,6 +30,7 @@ class Train(Wire):
     model: str
     sessions: list[str] = Field(default=[], max_length=256)
     dataset: str | None = None
+    readable: list[str] | None = None
     method: Method = "lora"
     rank: int = Field(default=16, ge=1, le=MAX_RANK)
     scale: float = Field(default=20.0, gt=0, le=MAX_SCALE, allow_inf_nan=False)

@@ -15,6 +15,7 @@ from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchLinear
 
 from adapters.errors import BadAdapter
 from adapters.lora.check import WEIGHTS, AdapterFiles, check_files
+from adapters.mlx.training.trainable import language_of, put_layers
 
 Kind = Literal["linear", "experts", "embedding"]  # of an embedding the matrices are shaped as of a linear layer
 LINEAR = (nn.Linear, nn.QuantizedLinear)
@@ -60,8 +61,8 @@ def kind_of(module: Any) -> Kind | None:
     base = base_of(module)
     if isinstance(base, LINEAR):
         return "linear"
-    if isinstance(base, EXPERTS):
-        return "experts"
+    if isinstance(base, EXPERTS) or type(base).__name__ in ("SwitchLinear", "QuantizedSwitchLinear"):
+        return "experts"  # mlx_vlm has classes of its own, by the same names
     return "embedding" if isinstance(base, EMBEDDING) else None
 
 
@@ -100,6 +101,21 @@ def check_against(model: Any, files: AdapterFiles) -> None:
     return None
 
 
+def lay_around(model: Any, files: AdapterFiles) -> None:
+    """Change the model's own layers into those of the adapter: for one that cannot be in slots. Raises BadAdapter."""
+    parameters = dict(files.config.get("lora_parameters") or {}) | {"dropout": 0.0}
+    try:
+        if files.method != "full":
+            put_layers(model, files.layers, parameters, dora=files.method == "dora")
+        model.load_weights(str(files.folder / WEIGHTS), strict=False)
+        mx.eval(model.state)
+    except (ValueError, KeyError, TypeError, RuntimeError, OSError) as error:
+        raise _other(files, str(error)[:300]) from error
+    if check_files(files.folder).digest != files.digest:
+        raise BadAdapter(f"the adapter in {files.folder} changed while it was read; ask again")
+    model.eval()
+
+
 def _check_full(model: Any, files: AdapterFiles) -> None:
     own: Any = tree_flatten(model.parameters())
     parameters = {name.replace(".base.", "."): value.shape for name, value in own}
@@ -122,7 +138,7 @@ def read_weights(files: AdapterFiles) -> dict[str, Weights]:
 
 def _expected(model: Any, files: AdapterFiles) -> Iterator[str]:
     """The layers that mlx_lm would put this adapter's matrices into, by its configuration (mlx_lm/tuner/utils.py)."""
-    for layer in model.layers[-max(files.layers, 0) :]:
+    for layer in language_of(model).layers[-max(files.layers, 0) :]:
         prefix = _name_of(model, layer)
         for name, module in layer.named_modules():
             chosen = kind_of(module) is not None if files.keys is None else name in files.keys

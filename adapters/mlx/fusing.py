@@ -11,13 +11,12 @@ from typing import Any
 
 import mlx.core as mx
 from mlx.utils import tree_unflatten
-from mlx_lm.tuner.utils import load_adapters
 from mlx_lm.utils import dequantize_model, load_config, load_tokenizer, save
 
 from adapters.errors import InvalidRequest, ModelNotFound, ServerError, UnsupportedModel, to_wire
 from adapters.lora.check import check_files
 from adapters.lora.library import base_of, check_base, resolve_adapter
-from adapters.mlx.adapter_weights import check_against
+from adapters.mlx.adapter_weights import check_against, lay_around
 from adapters.mlx.loading import lazy_model
 from adapters.models.card import read_card
 from adapters.models.names import resolve
@@ -50,7 +49,7 @@ def fuse(adapter: str, target: Path, settings: Settings, *, dequantize: bool = F
         )
     model = lazy_model(named.shown, card)
     check_against(model, files)
-    load_adapters(model, str(folder))
+    lay_around(model, files)
     fused = [
         (name, module.fuse(dequantize=dequantize)) for name, module in model.named_modules() if hasattr(module, "fuse")
     ]

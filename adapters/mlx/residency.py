@@ -15,12 +15,11 @@ from typing import Any
 import mlx.core as mx
 import psutil
 from mlx.utils import tree_flatten
-from mlx_lm.tuner.utils import load_adapters
 
 from adapters.engine.protocol import LoadedModel
-from adapters.errors import BadAdapter, DoesNotFit, OutOfMemory
-from adapters.lora.check import AdapterFiles, check_files
-from adapters.mlx.adapter_weights import check_against, fits_in_slots
+from adapters.errors import DoesNotFit, OutOfMemory
+from adapters.lora.check import AdapterFiles
+from adapters.mlx.adapter_weights import check_against, fits_in_slots, lay_around
 from adapters.mlx.language import LanguageRunner
 from adapters.mlx.loading import Reader, lazy_model, settle
 from adapters.mlx.prompt_cache import PromptCache
@@ -252,16 +251,7 @@ class Residency:
         model = unwrapped(copy.deepcopy(loaded.model))
         name = f"{loaded.card.folder} with {files.digest}"
         slots = AdapterSlots(model)
-        try:
-            load_adapters(model, str(files.folder))
-            settle(model)
-        except (ValueError, KeyError, TypeError, RuntimeError, OSError) as error:
-            raise BadAdapter(
-                f"the adapter in {files.folder} does not belong to this model: {str(error)[:300]}. Name the model that it was trained on with `model`"
-            ) from error
-        model.eval()
-        if check_files(files.folder).digest != files.digest:
-            raise BadAdapter(f"the adapter in {files.folder} changed while it was read; ask again")
+        lay_around(model, files)
         runner = self._runner(name, loaded.card, model, loaded.reader, lambda: 0, slots)
         shown = f"{loaded.name} with {files.folder.name}"
         copied = Loaded(shown, loaded.card, loaded.reader, model, runner, files.bytes, slots, name, base=loaded)

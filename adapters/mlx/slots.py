@@ -15,7 +15,7 @@ import mlx.nn as nn
 from mlx.utils import tree_unflatten
 
 from adapters.lora.check import AdapterFiles
-from adapters.mlx.adapter_weights import EXPERTS, Weights, base_of, check_against, kind_of, read_weights
+from adapters.mlx.adapter_weights import Weights, base_of, check_against, kind_of, read_weights
 
 if TYPE_CHECKING:
     from adapters.mlx.row import Row
@@ -113,7 +113,7 @@ class AdapterSlots:
             self._model.update_modules(tree_unflatten(wrapped))
         for name in names:
             parent = modules[name.rpartition(".")[0]]
-            if isinstance(base_of(modules[name]), EXPERTS) and not isinstance(parent, _ManyExperts):
+            if kind_of(modules[name]) == "experts" and not isinstance(parent, _ManyExperts):
                 parent.__class__ = type(f"Slots{type(parent).__name__}", (_ManyExperts, type(parent)), {})
                 parent._slots = [self]
 

@@ -130,7 +130,9 @@ async def _anew(connection: Connection, given: dict[str, Any]) -> Train:
     settings = {name: value for name, value in given.items() if name in Train.model_fields}
     model = await named_model(connection, given["model"])
     offline = connection.settings.offline
-    return Train(**settings | {"sessions": sessions, "dataset": path, "model": model, "offline": offline})
+    readable = [str(folder) for folder in connection.grants.folders]
+    chosen = {"sessions": sessions, "dataset": path, "model": model, "readable": readable, "offline": offline}
+    return Train(**settings | chosen)
 
 
 async def _resumed(connection: Connection, given: dict[str, Any]) -> Train:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -16,7 +17,8 @@ _STEP = 32
 class Batch:
     """Padded examples. What is predicted: `targets` [m], at `places` [m] of the flattened inputs [rows * length].
 
-    `weights` [m] is 1 for a learned token and 0 for what only fills the shape up.
+    `weights` [m] is 1 for a learned token and 0 for what only fills the shape up. `embedded` is what a model that sees
+    takes in place of the inputs.
     """
 
     inputs: mx.array
@@ -24,6 +26,7 @@ class Batch:
     targets: mx.array
     weights: mx.array
     learned: int
+    embedded: dict[str, Any] | None = None
 
 
 def plan(examples: Sequence[Example], batch_size: int) -> list[list[int]]:
@@ -38,9 +41,9 @@ def place_of(batches: int, step: int, seed: int) -> int:
     return int(np.random.default_rng([seed, epoch]).permutation(batches)[place])
 
 
-def make_batch(examples: Sequence[Example]) -> Batch:
-    """The arrays of some examples."""
-    length = _up(max(len(example) for example in examples) - 1)
+def make_batch(examples: Sequence[Example], step: int = _STEP) -> Batch:
+    """The arrays of some examples, their length made up to a multiple of `step`."""
+    length = _up(max(len(example) for example in examples) - 1, step)
     inputs = np.zeros((len(examples), length), np.int32)
     places, targets = list[np.ndarray](), list[np.ndarray]()
     for row, example in enumerate(examples):
@@ -67,5 +70,5 @@ def _filled(parts: list[np.ndarray], length: int) -> mx.array:
     return mx.array(whole)
 
 
-def _up(count: int) -> int:
-    return max(_STEP, (count + _STEP - 1) // _STEP * _STEP)
+def _up(count: int, step: int = _STEP) -> int:
+    return max(step, (count + step - 1) // step * step)

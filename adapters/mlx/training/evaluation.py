@@ -17,10 +17,11 @@ _ROWS = 16
 
 @dataclass(frozen=True)
 class Question:
-    """A prompt, in tokens, and the one answer to it."""
+    """A prompt, in tokens, and the one answer to it. `inputs` are the processor's arrays of its pictures."""
 
     prompt: list[int]
     answer: list[int]
+    inputs: dict[str, Any] | None = None
 
 
 def questions(examples: Sequence[Example]) -> list[Question]:
@@ -31,7 +32,8 @@ def questions(examples: Sequence[Example]) -> list[Question]:
         earlier = np.flatnonzero(~example.learned[: last + 1])
         begin = int(earlier[-1]) + 1
         if begin > 1 and last + 1 - begin <= _SHORT:
-            found.append(Question(example.tokens[:begin].tolist(), example.tokens[begin : last + 1].tolist()))
+            tokens = example.tokens
+            found.append(Question(tokens[:begin].tolist(), tokens[begin : last + 1].tolist(), example.inputs))
     return found[:_MOST]
 
 
@@ -39,7 +41,7 @@ def exact(model: Any, tokenizer: Any, asked: Sequence[Question], stopping: Calla
     """How many are answered exactly, white space at the ends aside; None when told to stop."""
     ends = set(tokenizer.eos_token_ids)
     generator = BatchGenerator(
-        getattr(model, "language_model", model),
+        model,
         stop_tokens=[[token] for token in ends],
         completion_batch_size=_ROWS,
         prefill_batch_size=8,

@@ -20,11 +20,15 @@ from adapters.mlx.chat import rendered_text
 
 @dataclass(frozen=True)
 class Example:
-    """Tokens, int32 [n], and which of them are to be predicted, bool [n]; the first never is. `origin` is for people."""
+    """Tokens, int32 [n], and which of them are to be predicted, bool [n]; the first never is. `origin` is for people.
+
+    `inputs` are the processor's arrays where pictures are among the tokens.
+    """
 
     tokens: np.ndarray
     learned: np.ndarray
     origin: str = ""
+    inputs: dict[str, Any] | None = None
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -60,7 +64,7 @@ def examples(tokenizer: Any, row: Row) -> list[Example]:
         return [_example(tokens, [(1, len(tokens))], row.origin)]
     made, pieces = list[Example](), _Pieces(tokenizer)
     for index in row.learned:
-        prompt, answer = _answer(tokenizer, row, index)
+        prompt, answer = answer_of(tokenizer, row, index)
         if pieces.text and not prompt.startswith(pieces.text):
             made.append(pieces.example(row.origin))
             pieces = _Pieces(tokenizer)
@@ -109,7 +113,7 @@ def _example(tokens: list[int], spans: list[tuple[int, int]], origin: str) -> Ex
     return Example(np.array(tokens, np.int32), learned, origin)
 
 
-def _answer(tokenizer: Any, row: Row, index: int) -> tuple[str, str]:
+def answer_of(tokenizer: Any, row: Row, index: int) -> tuple[str, str]:
     """The prompt of a message as serving renders it, and what the model is to write after it."""
     before, turn = row.messages[:index], row.messages[index]
     thinking = bool(turn.get("reasoning_content")) and tokenizer.has_thinking

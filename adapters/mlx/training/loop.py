@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from adapters.mlx.training.batches import Batch, make_batch, place_of, plan
 from adapters.mlx.training.checkpoint import Place
 from adapters.mlx.training.examples import Example
 from adapters.mlx.training.losses import choose_logits, loss_sum, number
+from adapters.mlx.training.pictures import Shown
 from adapters.mlx.training.trainable import trained_weights
 
 BEST = "best.safetensors"
@@ -78,11 +78,13 @@ class Run:
         self._train, self._held_back = train, held_back
         self._on_step, self._stopping = on_step, stopping
         self._batches = plan(train, plan_of_run.work.batch_size)
+        self._shown = Shown(model) if hasattr(model, "get_input_embeddings") else None
         self._logits = choose_logits(model)
         self._optimizer = make_optimizer(plan_of_run)
         self._report_every = max(1, plan_of_run.iterations // _POINTS)
         self._bad = 0
-        self._uniform = math.log(self._logits(model, mx.array([[0]]), mx.array([0])).shape[-1])
+        few = self._made(train[:1])[0]
+        self._uniform = math.log(self._logits(model, few).shape[-1])
         self.place = checkpoint.load(folder, model, self._optimizer) or Place()
         self.ended_early: str | None = None
         if not self.place.iteration:
@@ -122,9 +124,9 @@ class Run:
         self._model.eval()
         total, count = 0.0, 0
         for batch in plan(self._held_back, self._plan.work.batch_size):
-            made = make_batch([self._held_back[i] for i in batch])
-            total += number(loss_sum(self._model, self._logits, made))
-            count += made.learned
+            for made in self._made([self._held_back[i] for i in batch]):
+                total += number(loss_sum(self._model, self._logits, made))
+                count += made.learned
         self._model.train()
         return total / max(count, 1)
 
@@ -135,12 +137,13 @@ class Run:
         iteration = self.place.iteration + 1
         # The state of the random numbers cannot be saved; a seed of its own for each iteration needs no saving.
         mx.random.seed(work.seed * 1_000_003 + iteration)
-        batches = [self._batch((iteration - 1) * work.accumulate + i) for i in range(work.accumulate)]
+        steps = range((iteration - 1) * work.accumulate, iteration * work.accumulate)
+        batches = [batch for step in steps for batch in self._step(step)]
         learned = sum(batch.learned for batch in batches)
         loss, gradients = 0.0, None
         for batch in batches:
             part, gradients = self._gradients(
-                batch.inputs, batch.places, batch.targets, batch.weights / learned, gradients
+                batch.inputs, batch.places, batch.targets, batch.weights / learned, batch.embedded, gradients
             )
             mx.eval(part, gradients)
             loss += number(part)
@@ -149,9 +152,12 @@ class Run:
         mx.eval(self._model.trainable_parameters(), self._optimizer.state)
         self._note(iteration, loss, learned, time.perf_counter() - began)
 
-    def _batch(self, step: int) -> Batch:
+    def _step(self, step: int) -> list[Batch]:
         place = place_of(len(self._batches), step, self._plan.work.seed)
-        return make_batch([self._train[i] for i in self._batches[place]])
+        return self._made([self._train[i] for i in self._batches[place]])
+
+    def _made(self, examples: Sequence[Example]) -> list[Batch]:
+        return self._shown.batches(examples) if self._shown else [make_batch(examples)]
 
     def _compiled(self) -> Callable[..., tuple[mx.array, Any]]:
         """Loss and gradients of a batch, added to what there is; compiled where MLX compiles."""
@@ -160,13 +166,15 @@ class Run:
         def weighted(model: Any, batch: Batch) -> mx.array:
             return loss_sum(model, self._logits, batch)
 
-        @partial(mx.compile, inputs=state, outputs=state)
-        def gradients(inputs: Any, places: Any, targets: Any, weights: Any, so_far: Any) -> tuple[mx.array, Any]:
-            batch = Batch(inputs, places, targets, weights, 0)
+        def gradients(
+            inputs: Any, places: Any, targets: Any, weights: Any, embedded: Any, so_far: Any
+        ) -> tuple[mx.array, Any]:
+            batch = Batch(inputs, places, targets, weights, 0, embedded)
             loss, found = nn.value_and_grad(self._model, weighted)(self._model, batch)
             return loss, found if so_far is None else tree_map(lambda a, b: a + b, found, so_far)
 
-        return gradients
+        # Models that see look at their inputs' values on the way, which nothing compiled can.
+        return gradients if self._shown else mx.compile(gradients, inputs=state, outputs=state)
 
     def _note(self, iteration: int, loss: float, learned: int, seconds: float) -> None:
         place = self.place

@@ -17,23 +17,38 @@ def make_trainable(model: Any, work: Train) -> int:
     The same seed gives the same beginning. Raises InvalidRequest for layers that there are not, UnsupportedModel for a
     method that the model cannot be trained by.
     """
-    count = len(model.layers)
+    speaking = language_of(model)
+    count = len(speaking.layers)
     if work.layers is not None and work.layers > count:
         raise InvalidRequest(f"layers={work.layers}, and {work.model} has {count}; leave it out to train all")
     layers = work.layers or count
     model.freeze()
     mx.random.seed(work.seed)
     if work.method == "full":
-        _unfreeze(model, work, layers)
+        _unfreeze(speaking, work, layers)
     else:
         try:
-            linear_to_lora_layers(model, layers, lora_parameters(work), use_dora=work.method == "dora")
+            put_layers(model, layers, lora_parameters(work), dora=work.method == "dora")
         except ValueError as error:
             raise UnsupportedModel(
                 f"{work.model} cannot be trained by {work.method} ({error}); take method=lora"
             ) from error
     trainable: Any = tree_flatten(model.trainable_parameters())
     return sum(value.size for _, value in trainable)
+
+
+def language_of(model: Any) -> Any:
+    """The part of a model that writes: all of it, or what comes after the tower of one that sees."""
+    return getattr(model, "language_model", model)
+
+
+def put_layers(model: Any, layers: int, parameters: dict[str, Any], *, dora: bool) -> None:
+    """Lay an adapter's layers around those of the model's last `layers`, as its library does. Raises ValueError."""
+    put: Any = linear_to_lora_layers
+    if hasattr(model, "get_input_embeddings"):
+        # Its experts are of the library's own kind.
+        from mlx_vlm.trainer.peft.adapter_utils import linear_to_lora_layers as put
+    put(language_of(model), layers, parameters, use_dora=dora)
 
 
 def lora_parameters(work: Train) -> dict[str, Any]:
@@ -65,7 +80,7 @@ def checkpoint_gradients(model: Any) -> None:
 
     Changes the layer's class for this process, which is the trainer's own.
     """
-    for kind in {type(layer) for layer in model.layers}:
+    for kind in {type(layer) for layer in language_of(model).layers}:
         kind.__call__ = _checkpointed(kind.__call__)
 
 

@@ -13,6 +13,7 @@ import mlx.core as mx
 
 from adapters import __version__
 from adapters.datasets.gathering import Dataset
+from adapters.datasets.rows import Row
 from adapters.engine.protocol import Progress, Trained
 from adapters.engine.training_protocol import Evaluation, ExactMatches, Preflight, TrainingState
 from adapters.errors import InvalidRequest, UnsupportedModel
@@ -27,8 +28,10 @@ from adapters.mlx.training.estimate import Sizes, check_fits, measured_flops, me
 from adapters.mlx.training.evaluation import Question, exact, questions
 from adapters.mlx.training.examples import Example, Fitted, fit
 from adapters.mlx.training.loop import Plan, Run, Step, Stopped
+from adapters.mlx.training.pictures import exact_with_pictures, fit_with_pictures
 from adapters.mlx.training.trainable import (
     checkpoint_gradients,
+    language_of,
     lora_parameters,
     make_trainable,
     trained_weights,
@@ -116,14 +119,14 @@ class Trainer:
             )
         reader = read_reader(self._run.model, card)
         longest = min(work.max_sequence, card.context)
-        train = fit(reader.tokenizer, dataset.train, longest, work.too_long)
-        held_back = fit(reader.tokenizer, dataset.held_back, longest, work.too_long)
+        model = lazy_model(self._run.model, card)
+        train = self._fit(model, reader, card, dataset.train, longest)
+        held_back = self._fit(model, reader, card, dataset.held_back, longest)
         if not train.examples:
             raise InvalidRequest(
                 f"none of {len(dataset.train)} rows fits into {longest} tokens; raise max_sequence, or pass too_long=cut"
             )
         self._check_stop()
-        model = lazy_model(self._run.model, card)
         if work.gradient_checkpointing:
             checkpoint_gradients(model)
         trained = make_trainable(model, work)
@@ -131,6 +134,15 @@ class Trainer:
         chosen = self._plan(train.examples, card)
         preflight = self._preflight(dataset, train, held_back, card, chosen, trained)
         return _Prepared(card, reader, model, train.examples, measured, chosen, preflight)
+
+    def _fit(self, model: Any, reader: Reader, card: ModelCard, rows: Sequence[Row], longest: int) -> Fitted:
+        if "vision" in card.abilities:
+            return fit_with_pictures(model, reader, rows, longest, self._work.too_long, self._run.model)
+        if shown := next((row for row in rows if row.images), None):
+            raise UnsupportedModel(
+                f"{shown.origin} has pictures, and {self._run.model} does not see; choose a vision model, such as starter-vision"
+            )
+        return fit(reader.tokenizer, rows, longest, self._work.too_long)
 
     def _plan(self, train: Sequence[Example], card: ModelCard) -> Plan:
         work = self._work
@@ -209,7 +221,8 @@ class Trainer:
         loss = run.validation_loss()
         self._check_stop()
         prepared.model.eval()
-        right = exact(prepared.model, prepared.reader.tokenizer, asked, self._stopping) if asked else None
+        count = exact_with_pictures if "vision" in prepared.card.abilities else exact
+        right = count(prepared.model, prepared.reader.tokenizer, asked, self._stopping) if asked else None
         self._check_stop()
         return loss, right
 
@@ -231,7 +244,7 @@ class Trainer:
         mx.save_safetensors(str(draft / WEIGHTS), trained_weights(prepared.model))
         config: dict[str, Any] = {
             "fine_tune_type": work.method,
-            "num_layers": work.layers or len(prepared.model.layers),
+            "num_layers": work.layers or len(language_of(prepared.model).layers),
             "lora_parameters": lora_parameters(work),
             "model": self._run.model,
         }
@@ -261,7 +274,9 @@ class Trainer:
 
     def _settings(self, chosen: Plan) -> dict[str, Any]:
         """What made the adapter, with what was chosen for who asked."""
-        asked = self._work.model_dump(exclude={"kind", "adapter", "model", "sessions", "dataset", "resume", "offline"})
+        asked = self._work.model_dump(
+            exclude={"kind", "adapter", "model", "sessions", "dataset", "readable", "resume", "offline"}
+        )
         return asked | {
             "iterations": chosen.iterations,
             "learning_rate": chosen.learning_rate,

@@ -167,3 +167,32 @@ def test_one_row_cannot_be_held_back(tmp_path: Path) -> None:
         gather([], str(jsonl(tmp_path / "d.jsonl", *numbered(1))), 0.1, 0)
     with pytest.raises(InvalidRequest, match="nothing to learn from"):
         gather([], None, 0.1, 0)
+
+
+# --- pictures
+
+
+def shown(picture: str) -> dict[str, Any]:
+    return {"messages": CHAT["messages"], "images": [picture]}
+
+
+def test_pictures_stand_with_the_first_question(tmp_path: Path) -> None:
+    (row,) = file_rows(jsonl(tmp_path / "d.jsonl", shown("/a.png")))
+    assert row.images == ("/a.png",)
+    assert row.messages[0]["content"] == [{"type": "image", "source": "/a.png"}, {"type": "text", "text": "Hi"}]
+
+
+def test_pictures_that_are_not_there_or_elsewhere_are_told(tmp_path: Path) -> None:
+    granted = tmp_path / "granted"
+    granted.mkdir()
+    (granted / "link.png").symlink_to("/etc/hosts")
+    cases = [
+        (str(granted / "none.png"), "there is no picture"),
+        ("picture.png", "no absolute path"),
+        ("/etc/hosts", "outside the granted folders"),
+        (str(granted / "link.png"), "outside the granted folders"),
+    ]
+    for picture, expected in cases:
+        path = jsonl(tmp_path / "d.jsonl", *numbered(2), shown(picture))
+        with pytest.raises(InvalidRequest, match=rf"^d\.jsonl, line 3: .*{expected}"):
+            gather([], str(path), 0.1, 0, [str(granted.resolve())])

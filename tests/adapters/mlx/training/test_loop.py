@@ -14,7 +14,7 @@ from adapters.datasets.rows import Row
 from adapters.engine.training_protocol import Train
 from adapters.errors import InvalidRequest, TrainingFailed, UnsupportedModel
 from adapters.mlx.training import checkpoint
-from adapters.mlx.training.batches import make_batch
+from adapters.mlx.training.batches import Batch, make_batch
 from adapters.mlx.training.evaluation import exact, questions
 from adapters.mlx.training.examples import Example, examples
 from adapters.mlx.training.loop import Plan, Run, Step, Stopped, schedule
@@ -176,10 +176,11 @@ def test_a_run_that_made_the_model_worse_says_so(tmp_path: Path) -> None:
 def test_logits_of_learned_places_are_the_models_own(make: Callable[[Path], Path], tmp_path: Path) -> None:
     model, *_ = load(str(make(tmp_path / "model")))
     tokens, places = mx.array([[5, 9, 200, 31]]), mx.array([1, 3])
+    batch = Batch(tokens, places, places, places, 2)
     chosen = choose_logits(model)
     assert chosen.__name__ == "_logits_of_places"
     whole: Any = model(tokens)
-    assert mx.allclose(chosen(model, tokens, places), whole[0, places], atol=1e-2).item()
+    assert mx.allclose(chosen(model, batch), whole[0, places], atol=1e-2).item()
 
 
 def test_a_model_with_a_head_of_its_own_making_is_asked_for_all_logits(tiny: Path) -> None:
