@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -200,17 +200,17 @@ class JobStore:
     """
 
     def __init__(self, folder: Path, keep_hours: float, goes_on: Callable[[str], bool] = lambda _: False) -> None:
-        self._folder, self._keep_seconds = folder, keep_hours * 3600
+        self._folder, self._keep_seconds, self._goes_on = folder, keep_hours * 3600, goes_on
         self.prune()
         self.unfinished: list[JobView] = []
         for path in self._folder.glob("*.json"):
-            self._settle(path, goes_on)
+            self._settle(path)
 
-    def _settle(self, path: Path, goes_on: Callable[[str], bool]) -> None:
+    def _settle(self, path: Path) -> None:
         view = self._read(path)
         if view is None or view.state in FINISHED:
             return
-        if view.kind == "train" and goes_on(view.job):
+        if view.kind == "train" and self._goes_on(view.job):
             self.unfinished.append(view)
             return
         error = EngineStopped(
@@ -254,11 +254,11 @@ class JobStore:
         views = (self._read(path) for path in paths)
         return sorted((view for view in views if view is not None), key=lambda view: view.created, reverse=True)
 
-    def prune(self) -> None:
-        """Remove what is older than results are kept."""
+    def prune(self, running: Container[str] = ()) -> None:
+        """Remove what is older than results are kept, apart from jobs that are running."""
         oldest = time.time() - self._keep_seconds
         for path in [path for ending in ("json", "part", "work") for path in self._folder.glob(f"*.{ending}")]:
-            if _modified(path) < oldest:
+            if _modified(path) < oldest and path.stem not in running and not self._goes_on(path.stem):
                 path.unlink(missing_ok=True)
 
     def _read(self, path: Path) -> JobView | None:

@@ -106,7 +106,7 @@ class Engine:
         while True:
             await asyncio.sleep(_HOUSEKEEPING_SECONDS)
             await self._backend.unload_unused()
-            self._store.prune()
+            self._store.prune(self._jobs)
             if self._jobs:
                 self._used = time.monotonic()
             if self._ends_when_idle and time.monotonic() - self._used > self._settings.engine_idle:

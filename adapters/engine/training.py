@@ -19,6 +19,7 @@ from adapters.errors import InvalidRequest, OutOfMemory, TrainingFailed, from_wi
 from adapters.lora.library import check_free
 from adapters.training.frozen_rows import freeze
 from adapters.training.run_folder import (
+    CHECKPOINT,
     DETACHED,
     LOG,
     OutcomeFile,
@@ -37,7 +38,6 @@ logger = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.1
 # A trainer that was told to stop gets so long to write its checkpoint, in seconds.
 _STOP_SECONDS = 30.0
-_CHECKPOINT = "checkpoint.json"
 
 
 class Trainings:
@@ -68,6 +68,10 @@ class Trainings:
             except asyncio.CancelledError:
                 _forget_unless_resumable(folder)
                 raise
+        except OSError as error:
+            raise TrainingFailed(
+                f"the training's folder cannot be written ({error.strerror}); {what_is_left(job.id)}. Free some space first"
+            ) from error
         finally:
             self._names.discard(work.adapter)
 
@@ -103,7 +107,7 @@ def may_go_on(job: str) -> bool:
 def what_is_left(job: str) -> str:
     """What a training that was broken off has left, and how to go on with it."""
     folder = run_folder(job)
-    if not (folder / _CHECKPOINT).exists():
+    if not (folder / CHECKPOINT).exists():
         return "there was no checkpoint yet; train again"
     status = read_status(folder)
     iteration = status.training.checkpoint if status else None
@@ -150,7 +154,7 @@ def _resumable(work: Train) -> RunFile:
         )
     if trainer_of(run_folder(work.resume)) is not None:
         raise InvalidRequest(f"{work.resume} is still training; wait for it with check-job")
-    if not (run_folder(work.resume) / _CHECKPOINT).exists():
+    if not (run_folder(work.resume) / CHECKPOINT).exists():
         raise InvalidRequest(f"{work.resume} has no checkpoint to go on from; train anew")
     if earlier.work.adapter != work.adapter:
         raise InvalidRequest(
@@ -160,7 +164,7 @@ def _resumable(work: Train) -> RunFile:
 
 
 def _forget_unless_resumable(folder: Path) -> None:
-    if not (folder / _CHECKPOINT).exists():
+    if not (folder / CHECKPOINT).exists():
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -227,7 +231,7 @@ def _settled(job: RunningJob, folder: Path, outcome: OutcomeFile) -> Trained:
         shutil.rmtree(folder, ignore_errors=True)
         return outcome.outcome
     if outcome.error is not None:
-        if not (folder / _CHECKPOINT).exists():
+        if not (folder / CHECKPOINT).exists():
             shutil.rmtree(folder, ignore_errors=True)
         raise from_wire(outcome.error)
     raise TrainingFailed(f"the training was stopped from outside; {what_is_left(job.id)}")

@@ -19,6 +19,8 @@ from adapters.engine.protocol import Progress, Train, Trained, TrainingState
 from adapters.places import runs_folder
 
 LOCK, DETACHED, LOG = "trainer.lock", "detached", "trainer.log"
+# Names the last complete checkpoint.
+CHECKPOINT = "checkpoint.json"
 
 
 class RunFile(BaseModel):
@@ -113,9 +115,12 @@ def trainer_of(folder: Path) -> int | None:
 
 
 def prune(days: float) -> None:
-    """Remove the folders of trainings that ended longer ago than so many days: they hold checkpoints, and rows."""
-    oldest = time.time() - days * 86_400
+    """Remove the folders of trainings that ended longer ago than so many days: they hold checkpoints, and rows.
+
+    One that nothing can be resumed from goes after a day.
+    """
     for folder in runs_folder().iterdir():
+        kept_days = days if (folder / CHECKPOINT).exists() else min(days, 1)
         with contextlib.suppress(FileNotFoundError):
-            if folder.stat().st_mtime < oldest and trainer_of(folder) is None:
+            if folder.stat().st_mtime < time.time() - kept_days * 86_400 and trainer_of(folder) is None:
                 shutil.rmtree(folder, ignore_errors=True)

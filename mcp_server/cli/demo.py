@@ -1,8 +1,10 @@
 """`mcp-server-mlx demo`: the real command as a client's subprocess, and what a person would want to see of it."""
 
 import asyncio
+import contextlib
 import json
 import os
+import secrets
 import sys
 import time
 from collections.abc import Sequence
@@ -18,7 +20,10 @@ from rich.text import Text
 
 from adapters.engine import EngineClient
 from adapters.engine.protocol import EngineStatus
+from adapters.errors import InvalidRequest
+from adapters.lora import library as lora
 from adapters.models.names import STARTER
+from adapters.recordings import store as sessions
 from mcp_server.cli.running import host_process, memory_of
 from mcp_server.cli.sizes import size, span
 
@@ -34,6 +39,56 @@ _SHAPE = {
     "required": ["color", "shape"],
     "additionalProperties": False,
 }
+# A behaviour that the starter model does not have: what it is taught on, and what it is then asked.
+_TAUGHT = [
+    "apple",
+    "ball",
+    "banana",
+    "basket",
+    "bear",
+    "bird",
+    "boat",
+    "book",
+    "bottle",
+    "box",
+    "bread",
+    "bridge",
+    "cake",
+    "car",
+    "castle",
+    "chair",
+    "cheese",
+    "clock",
+    "cloud",
+    "coat",
+    "coin",
+    "cow",
+    "cup",
+    "dog",
+    "door",
+    "dress",
+    "drum",
+    "duck",
+    "egg",
+    "engine",
+    "farm",
+    "fish",
+    "flower",
+    "fox",
+    "frog",
+    "garden",
+    "hammer",
+    "hat",
+    "horse",
+    "house",
+    "island",
+    "jar",
+    "key",
+    "king",
+    "kitten",
+    "lamp",
+]
+_UNSEEN = ("lemon", "mirror")
 SAMPLES = STARTER / "samples"
 _STORIES = [
     f"Tell me a story about a {animal} named {name}."
@@ -64,6 +119,7 @@ class _Demo:
         await self._one_client()
         await self._sees()
         await self._hears()
+        await self._learns()
         await self._three_clients()
         await self._deadline()
         self._title("That is all")
@@ -129,6 +185,53 @@ class _Demo:
             self._line("heard", f"{audio.name}, {told['duration_s']:.1f} s in {span(told['timing']['total_s'])}")
             for line in told["text"].splitlines():
                 self._line("", Text(line, style="dim" if "-->" in line or line.isdigit() else "green"))
+
+    async def _learns(self) -> None:
+        self._title(
+            "It learns", "answers are corrected, recorded, and trained on; the adapter is used in the next call"
+        )
+        name = f"demo-{secrets.token_hex(4)}"
+        try:
+            async with Client(server()) as client:
+                await self._teach(client, name)
+        finally:
+            for remove in (sessions.delete, lora.delete):
+                with contextlib.suppress(InvalidRequest):
+                    remove(name)
+
+    async def _teach(self, client: Client, name: str) -> None:
+        asked = [f"Wobble {word}." for word in _TAUGHT]
+        await self._ask(client, f"Wobble {_UNSEEN[0]}.")
+        wrong = await self._whole(client, "generate", {"prompts": asked, "max_tokens": 16})
+        exchanges = [{"job": wrong["job"], "index": i, "answer": f"{one}-{one}!"} for i, one in enumerate(_TAUGHT)]
+        kept = structured(await client.call_tool("record-session", {"session": name, "exchanges": exchanges}))
+        shown = f"{kept['recorded']} answers with what they should have been, such as  "
+        self._line("recorded", shown, Text(f"{_TAUGHT[0]}-{_TAUGHT[0]}!", style="green"))
+        started = time.perf_counter()
+        settings = {
+            "adapter": name,
+            "sessions": [name],
+            "iterations": 40,
+            "batch_size": 8,
+            "scale": 10,
+            "validate_every": 20,
+        }
+        told = await self._whole(client, "train-adapter", settings)
+        if told["state"] != "done":
+            raise RuntimeError(told.get("error") or told["state"])
+        found = told["training"]["evaluation"]
+        self._line("trained", f"{told['training']['iteration']} iterations in {span(time.perf_counter() - started)}")
+        losses = f"loss on rows held back: {found['base_loss']:.2f} before, {found['adapter_loss']:.2f} after"
+        self._line("", Text(losses, style="dim"))
+        for word in _UNSEEN:
+            await self._ask(client, f"Wobble {word}.", adapter=name)
+
+    async def _whole(self, client: Client, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """A tool's answer, waited for past its deadline."""
+        told = structured(await client.call_tool(tool, arguments))
+        while told["state"] not in ("done", "failed", "cancelled"):
+            told = structured(await client.call_tool("check-job", {"job": told["job"], "wait_seconds": 50}))
+        return told
 
     async def _three_clients(self) -> None:
         self._title("Three clients at once", "each has its own small process; the model is in memory once")

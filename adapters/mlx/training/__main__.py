@@ -11,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-from adapters.errors import OutOfMemory, ServerError, to_wire
+from adapters.errors import OutOfMemory, ServerError, TrainingFailed, to_wire
 from adapters.training.run_folder import DETACHED, OutcomeFile, locked, read_run, write
 
 logger = logging.getLogger(__name__)
@@ -51,6 +51,11 @@ def _outcome(folder: Path) -> OutcomeFile:
         return OutcomeFile(state="cancelled")
     except ServerError as error:
         return OutcomeFile(state="failed", error=to_wire(error))
+    except OSError as error:
+        told = TrainingFailed(
+            f"a file could not be written or read ({error}); {checkpoint.left(folder)}. Free some space, then resume"
+        )
+        return OutcomeFile(state="failed", error=to_wire(told))
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "alloc" not in str(error).lower():
             raise

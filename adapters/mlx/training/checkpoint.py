@@ -16,8 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from adapters.engine.training_protocol import LossPoint
 from adapters.errors import TrainingFailed
 from adapters.mlx.training.trainable import trained_weights
-
-_NAME = "checkpoint.json"
+from adapters.training.run_folder import CHECKPOINT
 
 
 class Place(BaseModel):
@@ -56,7 +55,7 @@ def save(folder: Path, model: Any, optimizer: Any, place: Place) -> None:
         for path in draft.iterdir():
             _sync(path)
         _sync(draft)
-        write_synced(folder / _NAME, f'{{"iteration": {place.iteration}}}')
+        write_synced(folder / CHECKPOINT, f'{{"iteration": {place.iteration}}}')
     except (OSError, RuntimeError) as error:  # mlx reports a failed write as a RuntimeError
         shutil.rmtree(draft, ignore_errors=True)
         raise TrainingFailed(
@@ -70,7 +69,7 @@ def save(folder: Path, model: Any, optimizer: Any, place: Place) -> None:
 def latest(folder: Path) -> int | None:
     """The iteration of the last complete checkpoint, if there is one."""
     try:
-        return _Named.model_validate_json((folder / _NAME).read_bytes()).iteration
+        return _Named.model_validate_json((folder / CHECKPOINT).read_bytes()).iteration
     except (OSError, ValidationError):
         return None
 

@@ -79,7 +79,7 @@ def _picture(source: str) -> Picture:
         return read_image(read_data_uri(source, "the data URI"), "the data URI")
     if source.startswith(("http://", "https://")):
         raise FileRefused(f"{source[:200]} is an address, and training fetches nothing; save the picture to a file")
-    with open(open_file(Path(source), MOST_BYTES), "rb") as file:
+    with open(open_file(Path(source).resolve(), MOST_BYTES), "rb") as file:
         return read_image(file.read(MOST_BYTES + 1), source)
 
 

@@ -241,7 +241,10 @@ class Trainer:
     def _save(self, run: Run, prepared: _Prepared, dataset: Dataset, evaluation: Evaluation | None) -> Path:
         draft, work, place = self._folder / "adapter", self._work, run.place
         draft.mkdir(exist_ok=True, mode=0o700)
-        mx.save_safetensors(str(draft / WEIGHTS), trained_weights(prepared.model))
+        try:
+            mx.save_safetensors(str(draft / WEIGHTS), trained_weights(prepared.model))
+        except RuntimeError as error:  # how mlx reports a failed write
+            raise OSError(str(error)) from error
         config: dict[str, Any] = {
             "fine_tune_type": work.method,
             "num_layers": work.layers or len(language_of(prepared.model).layers),

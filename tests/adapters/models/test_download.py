@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from adapters.models.names import STARTERS
 from tests.adapters.models.hub import hub
 from tests.running import Home, answer, text
+from tests.tiny_adapters import random_adapter
 from tests.tiny_models import copy_of_starter
 
 SCRIPT = """
@@ -136,3 +139,31 @@ async def test_a_download_can_be_cancelled_while_it_waits(
             assert "downloading" in told["phase"]
             cancelled = answer(await client.call_tool("cancel-job", {"job": told["job"]}))
             assert cancelled["state"] == "cancelled"
+
+
+@pytest.mark.anyio
+async def test_an_adapter_on_the_hub_is_fetched_checked_and_used(
+    own_home: Home, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = random_adapter(tmp_path / "adapter", STARTERS["starter"])
+    config = adapter / "adapter_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"model": "starter"}))
+    broken = Path(shutil.copytree(adapter, tmp_path / "broken"))
+    (broken / "adapters.safetensors").write_bytes(b"junk")
+    with hub({"org/model": model, "org/adapter": adapter, "org/broken": broken}) as address:
+        online = environment(address, tmp_path / "cache")
+        monkeypatch.setattr(
+            Home, "environment", property(lambda home: online | {"MCP_SERVER_MLX_HOME": str(home.folder)})
+        )
+        asked = {"prompt": "Tell me a story about a frog.", "max_tokens": 12}
+        async with own_home.client() as client:
+            plain = answer(await client.call_tool("generate", asked))["text"]
+            told = answer(await client.call_tool("generate", asked | {"adapter": "org/adapter"}))
+            assert (told["model"], told["adapter"]) == ("starter", "org/adapter")
+            assert told["text"] != plain
+            again = answer(await client.call_tool("generate", asked | {"adapter": "org/adapter"}))
+            assert again["text"] == told["text"]
+            for name, expected in (("org/broken", "no safetensors file"), ("org/none", "org/none")):
+                refused = await client.call_tool("generate", asked | {"adapter": name})
+                assert refused.is_error
+                assert expected in text(refused)

@@ -48,6 +48,7 @@ def test_the_demo_shows_a_model_at_work_and_status_and_stop_see_it(own_home: Hom
         "Red",
         '{"name": "Lucy", "age": 31}',
         "Paris",
+        "lemon-lemon!",
         "given -1",
         "A red circle on the left and a blue square on the right.",
         "The color changed from green to orange.",
