@@ -12,12 +12,10 @@ import signal
 import sys
 from pathlib import Path
 
-from adapters.datasets.gathering import gather
 from adapters.engine.jobs import RunningJob
 from adapters.engine.protocol import Progress, Train, Trained
 from adapters.errors import InvalidRequest, OutOfMemory, TrainingFailed, from_wire
 from adapters.lora.library import check_free
-from adapters.training.frozen_rows import freeze
 from adapters.training.run_folder import (
     CHECKPOINT,
     DETACHED,
@@ -131,6 +129,10 @@ def _begin(job: str, work: Train, model: tuple[str, Path], memory_free: int, kee
     else:
         if not work.sessions and work.dataset is None:
             raise InvalidRequest("there is nothing to learn from; name sessions (list-library shows them) or a dataset")
+        # Here: an engine that trains nothing need not spend the time of their imports.
+        from adapters.datasets.gathering import gather
+        from adapters.training.frozen_rows import freeze
+
         rows = gather(work.sessions, work.dataset, work.validation, work.seed, work.readable)
         folder.mkdir(mode=0o700)
         freeze(folder, rows)

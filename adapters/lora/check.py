@@ -14,8 +14,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from adapters.engine.training_protocol import MAX_RANK, MAX_SCALE, Method
 from adapters.errors import BadAdapter
 
@@ -163,6 +161,8 @@ def _tensor(folder: Path, name: str, entry: Any, content: mmap.mmap, start: int,
 
 
 def _finite(content: mmap.mmap, begin: int, end: int, dtype: str) -> bool:
+    import numpy as np  # here: it takes as long to import as the rest of an engine without models
+
     for place in range(begin, end, _PIECE):
         piece = content[place : min(end, place + _PIECE)]
         if dtype == "BF16":  # all ones in the exponent

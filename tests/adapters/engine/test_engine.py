@@ -15,6 +15,7 @@ from adapters.engine import EngineClient, Job
 from adapters.engine.jobs import new_job_id
 from adapters.engine.protocol import FINISHED, Generate, Generated, JobView, Sampling
 from adapters.errors import (
+    AdapterNotFound,
     AnswerIncomplete,
     ContextOverflow,
     DoesNotFit,
@@ -200,7 +201,7 @@ async def test_clients_share_one_engine(shared_home: Home) -> None:
     [
         ({"conversations": [[{"role": "user", "content": "word " * 3000}]]}, ContextOverflow, "reads at most 2048"),
         ({"sampling": Sampling(temperature=1, top_k=5000)}, InvalidRequest, "top_k=5000"),
-        ({"adapter": "mine"}, UnsupportedModel, "no adapter 'mine'"),
+        ({"adapter": "mine"}, AdapterNotFound, "no adapter 'mine'"),
         ({"model": "/nowhere/at/all"}, UnsupportedModel, "is not a folder"),
     ],
 )
