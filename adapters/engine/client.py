@@ -18,9 +18,12 @@ from adapters.engine.protocol import (
     AskStatus,
     Attach,
     Cancel,
+    Count,
+    Counted,
     Detach,
     EngineStatus,
     Event,
+    Generate,
     HandOver,
     Hello,
     JobState,
@@ -146,6 +149,12 @@ class EngineClient:
             return await self.status(start=False)
         except (EngineUnavailable, EngineStopped):
             return None
+
+    async def count(self, work: Generate) -> int:
+        """The tokens of a prompt. Raises what is wrong with it."""
+        event = await self._ask(lambda n: Count(id=n, work=work))
+        assert isinstance(event, Counted)
+        return event.tokens
 
     async def unload(self, model: str | None = None) -> list[str]:
         """Drop an idle model, or all; gives the names of those dropped."""

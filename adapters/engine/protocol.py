@@ -170,12 +170,20 @@ class Timing(Wire):
     tokens_per_second: float | None
 
 
+class MadeCall(Wire):
+    """What a model wrote as the call of a tool, markers included; `name` is None when it is no call that can be read."""
+
+    written: str
+    name: str | None = None
+    arguments: dict[str, Any] = {}
+
+
 class Completion(Wire):
-    """One answer. `tool_calls` holds what the model wrote between its tool markers, unparsed."""
+    """One answer. `tool_calls` are those that the model made of the tools that it was offered, in order."""
 
     text: str
     reasoning: str = ""
-    tool_calls: list[str] = []
+    tool_calls: list[MadeCall] = []
     json_value: Any = None
     finish_reason: FinishReason
     usage: Usage
@@ -378,6 +386,14 @@ class AskStatus(Wire):
     id: int
 
 
+class Count(Wire):
+    """Count the tokens of a prompt as the model reads it; its model is brought into memory for it."""
+
+    op: Literal["count"] = "count"
+    id: int
+    work: Generate
+
+
 class Unload(Wire):
     """Drop a model from memory once nothing runs on it; `model` of None drops every idle one."""
 
@@ -391,7 +407,9 @@ class Stop(Wire):
     id: int
 
 
-Request = Annotated[Submit | Attach | Detach | HandOver | Cancel | AskStatus | Unload | Stop, Field(discriminator="op")]
+Request = Annotated[
+    Submit | Attach | Detach | HandOver | Cancel | AskStatus | Count | Unload | Stop, Field(discriminator="op")
+]
 
 
 # --- what the engine says
@@ -429,6 +447,12 @@ class StatusReply(Wire):
     status: EngineStatus
 
 
+class Counted(Wire):
+    event: Literal["counted"] = "counted"
+    id: int
+    tokens: int
+
+
 class Unloaded(Wire):
     event: Literal["unloaded"] = "unloaded"
     id: int
@@ -450,7 +474,9 @@ class Refused(Wire):
     error: dict[str, str]
 
 
-Event = Annotated[Hello | Update | Snapshot | StatusReply | Unloaded | Done | Refused, Field(discriminator="event")]
+Event = Annotated[
+    Hello | Update | Snapshot | StatusReply | Counted | Unloaded | Done | Refused, Field(discriminator="event")
+]
 
 read_request: TypeAdapter[Request] = TypeAdapter(Request)
 read_event: TypeAdapter[Event] = TypeAdapter(Event)

@@ -18,6 +18,8 @@ from adapters.engine.protocol import (
     AskStatus,
     Attach,
     Cancel,
+    Count,
+    Counted,
     Detach,
     Done,
     EngineStatus,
@@ -35,7 +37,7 @@ from adapters.engine.protocol import (
     read_request,
 )
 from adapters.engine.training import Trainings, hand_over, may_go_on
-from adapters.engine.work import carry_out
+from adapters.engine.work import carry_out, count_tokens
 from adapters.errors import EngineBusy, EngineStopped, InvalidRequest, JobNotFound, ServerError, to_wire
 from adapters.mlx.backend import Backend
 from adapters.places import jobs_folder
@@ -162,6 +164,9 @@ class Engine:
             await self._cancel(connection, request)
         elif isinstance(request, AskStatus):
             connection.send(StatusReply(id=request.id, status=await self._status()))
+        elif isinstance(request, Count):
+            tokens = await count_tokens(request.work, self._backend, self._settings)
+            connection.send(Counted(id=request.id, tokens=tokens))
         elif isinstance(request, Unload):
             connection.send(Unloaded(id=request.id, models=await self._backend.unload(request.model)))
         elif isinstance(request, Stop):

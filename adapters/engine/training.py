@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from adapters.engine.jobs import RunningJob
@@ -46,22 +47,27 @@ class Trainings:
         self._names: set[str] = set()
 
     async def train(
-        self, job: RunningJob, work: Train, model: tuple[str, Path], memory_free: int, keep_days: float
+        self,
+        job: RunningJob,
+        work: Train,
+        model: tuple[str, Path],
+        free: Callable[[], Awaitable[int]],
+        keep_days: float,
     ) -> Trained:
         """Train to the end. Cancelling the task ends the trainer, which keeps a checkpoint.
 
-        Raises what is wrong with the rows or the settings, TrainingFailed with what is left.
+        `free` is asked for the memory that there is, in bytes, once it is this training's turn. Raises what is wrong with the rows or the settings, TrainingFailed with what is left.
         """
         self._reserve(work)
         try:
-            folder = await asyncio.to_thread(_begin, job.id, work, model, memory_free, keep_days)
+            folder = await asyncio.to_thread(_begin, job.id, work, model, keep_days)
             if job.handed_over:
                 hand_over(job.id)  # it was before there was a folder
             if self._turn.locked():
                 job.on_progress(Progress(phase="waiting for another training to end"))
             try:
                 async with self._turn:
-                    await _start(folder)
+                    await _start(folder, await free())
                     return await _follow(job, folder)
             except asyncio.CancelledError:
                 _forget_unless_resumable(folder)
@@ -115,7 +121,7 @@ def what_is_left(job: str) -> str:
 # --- the folder
 
 
-def _begin(job: str, work: Train, model: tuple[str, Path], memory_free: int, keep_days: float) -> Path:
+def _begin(job: str, work: Train, model: tuple[str, Path], keep_days: float) -> Path:
     """The folder of a new run, with its rows; or that of the run that is gone on with, under the new job's name."""
     prune(keep_days)
     folder = run_folder(job)
@@ -125,7 +131,7 @@ def _begin(job: str, work: Train, model: tuple[str, Path], memory_free: int, kee
         for name in ("outcome.json", "status.json", DETACHED):
             (earlier_folder / name).unlink(missing_ok=True)
         earlier_folder.rename(folder)
-        run = earlier.model_copy(update={"memory_free": memory_free, "parent": os.getpid()})
+        run = earlier.model_copy(update={"parent": os.getpid()})
     else:
         if not work.sessions and work.dataset is None:
             raise InvalidRequest("there is nothing to learn from; name sessions (list-library shows them) or a dataset")
@@ -136,7 +142,7 @@ def _begin(job: str, work: Train, model: tuple[str, Path], memory_free: int, kee
         rows = gather(work.sessions, work.dataset, work.validation, work.seed, work.readable)
         folder.mkdir(mode=0o700)
         freeze(folder, rows)
-        run = RunFile(work=work, model=model[0], model_folder=model[1], memory_free=memory_free, parent=os.getpid())
+        run = RunFile(work=work, model=model[0], model_folder=model[1], memory_free=0, parent=os.getpid())
     write(folder / "run.json", run)
     return folder
 
@@ -173,7 +179,10 @@ def _forget_unless_resumable(folder: Path) -> None:
 # --- the process
 
 
-async def _start(folder: Path) -> None:
+async def _start(folder: Path, memory_free: int) -> None:
+    run = read_run(folder)
+    assert run is not None
+    write(folder / "run.json", run.model_copy(update={"memory_free": memory_free}))
     log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         process = await asyncio.create_subprocess_exec(

@@ -78,9 +78,12 @@ async def _train(job: RunningJob, work: Train, backend: Backend, settings: Setti
     if work.resume:
         work = (await asyncio.to_thread(resumed_work, work)).model_copy(update={"resume": work.resume})
     name, folder = await _folder(job, work.model, work.offline, settings)
-    memory = await backend.memory()
-    spare = int(psutil.virtual_memory().available * _PART_TO_TRAIN)
-    free = min(spare, memory.limit - memory.used) if memory.limit else spare
+
+    async def free() -> int:
+        memory = await backend.memory()
+        spare = int(psutil.virtual_memory().available * _PART_TO_TRAIN)
+        return min(spare, memory.limit - memory.used) if memory.limit else spare
+
     return await trainings.train(job, work, (name, folder), free, settings.keep_runs_days)
 
 
@@ -177,6 +180,17 @@ async def _shown(job: RunningJob, work: Generate, settings: Settings) -> tuple["
     job.on_progress(Progress(phase="opening the pictures"))
     media = await pictures.read_media(work, settings)
     return media, [one for conversation in work.conversations for one in pictures.seen_in(conversation, media)]
+
+
+async def count_tokens(work: Generate, backend: Backend, settings: Settings) -> int:
+    """The tokens of the first conversation as its model reads it. Raises ModelNotFound for one that is not here yet."""
+    found = await asyncio.to_thread(resolve, work.model, settings.model, _offline(settings, True))
+    assert found.folder is not None  # offline, a name that is not here was refused
+    shows = bool(media_of(work.conversations[0]))
+    await asyncio.to_thread(check_ability, found.shown, found.folder, "vision" if shows else "text")
+    media: Media = await importlib.import_module("adapters.engine.media").read_media(work, settings) if shows else {}
+    async with backend.lease(found.shown, found.folder, lambda _: None) as leased:
+        return await backend.count(leased, work, media)
 
 
 async def _several(job: RunningJob, backend: Backend, leased: "Leased", asking: Asking) -> list[Completion]:

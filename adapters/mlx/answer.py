@@ -105,6 +105,11 @@ class AnswerText:
             self._mode = "tool"
             self.tool_calls.append("")
 
+    @property
+    def in_tool_call(self) -> bool:
+        """Whether the answer is within a call that has not been closed."""
+        return self._mode == "tool"
+
 
 def _first(text: str, words: Sequence[str]) -> tuple[int, str | None]:
     """Where the first of the words stands in the text, the longest where several begin there."""

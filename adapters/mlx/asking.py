@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from adapters.engine.protocol import Completion, Generate, Progress, Timing, Usage
+from adapters.engine.protocol import Completion, Generate, MadeCall, Progress, Timing, Usage
 from adapters.errors import AnswerIncomplete, to_wire
 
 if TYPE_CHECKING:
+    from adapters.mlx.answer import AnswerText
     from adapters.mlx.row import Row, RowEvent
     from adapters.mlx.sight import Media
 
@@ -34,10 +35,17 @@ class Asking:
 
 
 class PendingAnswer:
-    """An answer that is being written. `leave` takes its row out of the batch."""
+    """An answer that is being written. `leave` takes its row out of the batch, `calls` reads the calls in its text."""
 
-    def __init__(self, asking: Asking, row: "Row", index: int, leave: Callable[[], object]) -> None:
-        self._asking, self._row, self._index, self._leave = asking, row, index, leave
+    def __init__(
+        self,
+        asking: Asking,
+        row: "Row",
+        index: int,
+        leave: Callable[[], object],
+        calls: Callable[["AnswerText"], list[MadeCall]],
+    ) -> None:
+        self._asking, self._row, self._index, self._leave, self._calls = asking, row, index, leave, calls
         self._work = asking.work
         self._ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         row.on_event = self._event
@@ -78,7 +86,7 @@ class PendingAnswer:
         return Completion(
             text=answer.text,
             reasoning=answer.reasoning,
-            tool_calls=answer.tool_calls,
+            tool_calls=self._calls(answer),
             json_value=value,
             finish_reason=reason,
             usage=Usage(

@@ -5,6 +5,7 @@ This module needs no MLX to be imported: the first lease imports it on the MLX t
 
 import asyncio
 import contextlib
+import functools
 import importlib
 import secrets
 from collections import Counter
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from adapters.engine.protocol import Completion, LoadedModel, Progress, Transcribe
+from adapters.engine.protocol import Completion, Generate, LoadedModel, Progress, Transcribe
 from adapters.errors import ContextOverflow, InvalidRequest
 from adapters.lora.check import AdapterFiles
 from adapters.mlx.asking import Asking, OnProgress, PendingAnswer
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from adapters.mlx.residency import Leased, Loaded, Residency
     from adapters.mlx.row import Row, RowEvent
     from adapters.mlx.runner import RowRunner
+    from adapters.mlx.sight import Media
     from adapters.mlx.speech import Heard, SpeechModel
 
 T = TypeVar("T")
@@ -187,9 +189,16 @@ class Backend:
                 lambda: prepare.make_row(leased, asking.work, index, secrets.randbits(63), asking.media)
             )
             row.asked = asking.asked
-            answer = PendingAnswer(asking, row, index, lambda: self.cancel(loaded, row))
+            calls = functools.partial(prepare.made_calls, loaded.tokenizer, tools=asking.work.tools)
+            answer = PendingAnswer(asking, row, index, lambda: self.cancel(loaded, row), calls)
             self.submit(loaded, row)
         return await answer.completion()
+
+    async def count(self, leased: "Leased", work: Generate, media: "Media") -> int:
+        """The tokens of a job's first conversation."""
+        prepare = importlib.import_module("adapters.mlx.prepare")
+        row: Row = await self._prepare(lambda: prepare.make_row(leased, work, 0, 0, media))
+        return len(row.tokens)
 
     async def _on_thread(self, function: Callable[[], T]) -> T:
         return await asyncio.wrap_future(self._thread.call(function))

@@ -3,11 +3,12 @@
 Runs on the engine's preparing thread, one request at a time. Imports MLX; evaluates nothing.
 """
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from mlx_lm.sample_utils import make_logits_processors
 
-from adapters.engine.protocol import Generate, TextPart, media_of, parts_of
+from adapters.engine.protocol import Generate, MadeCall, TextPart, media_of, parts_of
 from adapters.errors import InvalidRequest, UnsupportedModel
 from adapters.mlx.answer import AnswerText, markers_of
 from adapters.mlx.backend import check_room
@@ -16,6 +17,8 @@ from adapters.mlx.residency import Leased, Loaded
 from adapters.mlx.row import LogitsProcessor, Row
 from adapters.mlx.runner import RowRunner
 from adapters.mlx.schema import Reasoning, SchemaMask, compile_schema, grammar_tokenizer
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from adapters.mlx.sight import Media, Sight
@@ -58,6 +61,27 @@ def make_row(leased: Leased, work: Generate, index: int, random_seed: int, media
         sight=sight,
         adapter=leased.adapter,
     )
+
+
+def made_calls(tokenizer: Any, answer: AnswerText, tools: list[dict[str, Any]]) -> list[MadeCall]:
+    """The calls of tools in an answer, by the tokenizer's own parser. One that cannot be read is given as written."""
+    start, end = tokenizer.tool_call_start or "", tokenizer.tool_call_end or ""
+    made = list[MadeCall]()
+    for place, text in enumerate(answer.tool_calls):
+        half = answer.in_tool_call and bool(end) and place == len(answer.tool_calls) - 1
+        written = f"{start}{text}" if half else f"{start}{text}{end}"
+        try:
+            if half:
+                raise ValueError("it was cut")
+            parsed: Any = tokenizer.tool_parser(text, tools)
+            calls = parsed if isinstance(parsed, list) else [parsed]
+            made += [
+                MadeCall(written=written, name=call["name"], arguments=call.get("arguments") or {}) for call in calls
+            ]
+        except Exception as error:  # parsers raise what they like
+            logger.warning("error=<%s> | a tool call could not be read", error)
+            made.append(MadeCall(written=written))
+    return made
 
 
 def _looked(loaded: Loaded, conversation: list[dict[str, Any]], work: Generate, media: "Media") -> "Sight":

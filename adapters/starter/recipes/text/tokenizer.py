@@ -62,6 +62,7 @@ def make_tokenizer(folder: Path, size: int) -> None:
         "unk_token": None,
         "add_bos_token": False,
         "clean_up_tokenization_spaces": False,
+        "tool_parser_type": "json_tools",  # a library cannot tell it from this template
         "model_max_length": CONTEXT,
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")

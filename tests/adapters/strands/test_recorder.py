@@ -1,0 +1,134 @@
+"""What an agent's model was given and gave is recorded once, in order, without secrets."""
+
+import asyncio
+import secrets
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+from strands import Agent, tool
+from strands.agent.conversation_manager import SlidingWindowConversationManager
+
+from adapters.datasets.sessions import session_rows
+from adapters.errors import InvalidRequest
+from adapters.recordings import store
+from adapters.recordings.conversation import Conversation
+from adapters.strands import MLXModel, TrainingRecorder
+from tests.adapters.strands.scripted import MODEL, saying
+from tests.adapters.strands.test_model import add, call
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def session() -> str:
+    return f"s-{secrets.token_hex(4)}"
+
+
+def agent(session: str, *tools: Any, **options: Any) -> Agent:
+    model = MLXModel(MODEL, params={"max_tokens": 60}, engine="in-process")
+    return Agent(model=model, tools=list(tools), plugins=[TrainingRecorder(session)], callback_handler=None, **options)
+
+
+def learned(session: str) -> list[str]:
+    """What is learned, in order."""
+    found = store.read(session).conversations
+    return [
+        message.content or message.tool_calls[0].name for one in found for message in one.messages if message.learned
+    ]
+
+
+def roles(conversation: Conversation) -> list[str]:
+    return [message.role for message in conversation.messages]
+
+
+def test_a_turn_with_tools_is_one_conversation_in_order(session: str) -> None:
+    with saying(call("add", '{"a": 2, "b": 3}'), call("add", '{"a": 5, "b": 1}'), "It is 6."):
+        agent(session, add, system_prompt="Be kind.")("Add them.")
+    (one,) = store.read(session).conversations
+    assert one.system == "Be kind."
+    assert [spec.name for spec in one.tools] == ["add"]
+    assert roles(one) == ["user", "assistant", "tool", "assistant", "tool", "assistant"]
+    assert one.messages[1].tool_calls[0].arguments == {"a": 2, "b": 3}
+    assert [message.content for message in one.messages if message.role == "tool"] == ["5", "6"]
+    assert one.messages[2].tool_call_id == one.messages[1].tool_calls[0].id
+    assert learned(session) == ["add", "add", "It is 6."]
+    (row,) = session_rows(session)
+    assert row.learned == (2, 4, 6)
+
+
+def test_every_answer_is_learned_once_over_many_turns(session: str) -> None:
+    asked = agent(session)
+    with saying("One.", "Two.", "Three."):
+        for prompt in ("1?", "2?", "3?"):
+            asked(prompt)
+    assert learned(session) == ["One.", "Two.", "Three."]
+    last = store.read(session).conversations[-1]
+    assert [message.keep for message in last.messages if message.role == "assistant"] == [False, False, True]
+
+
+def test_a_trimmed_conversation_loses_no_answer(session: str) -> None:
+    asked = agent(session, conversation_manager=SlidingWindowConversationManager(window_size=2))
+    texts = [f"Answer {i}." for i in range(5)]
+    with saying(*texts):
+        for i in range(5):
+            asked(f"Question {i}?")
+    assert learned(session) == texts
+    assert all(one.messages[0].role == "user" for one in store.read(session).conversations)
+
+
+async def test_a_cancelled_turn_is_not_learned(session: str) -> None:
+    asked = agent(session)
+    asked.model.update_config(params={"max_tokens": 1500})
+    with saying("word " * 2000):
+        task = asyncio.create_task(asked.invoke_async("Go on."))
+        await asyncio.sleep(0.3)
+        asked.cancel()
+        await asyncio.wait_for(task, 10)
+    assert session not in store.names()
+    with saying("Whole."):
+        await asked.invoke_async("Again.")
+    assert learned(session) == ["Whole."]
+
+
+def test_an_answer_that_was_cut_is_not_learned(session: str) -> None:
+    asked = agent(session)
+    asked.model.update_config(params={"max_tokens": 3})
+    with saying("one two three four five six"), pytest.raises(Exception, match="max"):
+        asked("Count.")
+    assert session not in store.names()
+
+
+def test_structured_output_is_recorded_as_the_call_that_it_is(session: str) -> None:
+    class Person(BaseModel):
+        name: str
+        age: int
+
+    agent(session)("Lucy is 31 years old. Write the name, age as JSON.", structured_output_model=Person)
+    assert "Person" in learned(session)
+
+
+def test_secrets_are_taken_out(session: str) -> None:
+    with saying("I wrote to anna@example.org."):
+        agent(session)("Write to anna@example.org.")
+    (one,) = store.read(session).conversations
+    assert "anna@example.org" not in one.model_dump_json()
+    assert one.redacted
+
+
+def test_a_tool_that_fails_is_recorded_with_its_error(session: str) -> None:
+    @tool
+    def broken() -> str:
+        """Raise."""
+        raise RuntimeError("the disk is gone")
+
+    with saying(call("broken", "{}"), "Sorry."):
+        agent(session, broken)("Go.")
+    (one,) = store.read(session).conversations
+    assert one.messages[2].content.startswith("Error")
+
+
+@pytest.mark.parametrize("name", ["../../x", "/etc/x", "x" * 300, "a\0b", ""])
+def test_a_session_is_never_a_path(name: str) -> None:
+    with pytest.raises(InvalidRequest):
+        TrainingRecorder(name)

@@ -1,0 +1,69 @@
+"""The local tools in an agent, and the examples, as a builder runs them."""
+
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from strands import Agent
+
+from adapters.errors import InvalidRequest
+from adapters.models.names import STARTER
+from adapters.strands import MLXModel, local_tools
+from tests.running import Home
+
+SAMPLES = STARTER / "samples"
+EXAMPLES = Path(__file__).parents[3] / "examples"
+SAID = {
+    "first_agent.py": "called: get_weather({'city': 'Rome'})",
+    "local_tools_agent.py": "seen: A red circle on the left and a blue square on the right.",
+    "record_train_use.py": "after: lemon-lemon!",
+    "delegate_to_local.py": "answered on this machine: Paris",
+    "many_agents.py": "What is the capital of France?  Paris",
+    "sees_and_hears.py": "saw: A red circle on the left and a blue square on the right.",
+}
+
+
+def test_every_example_is_run() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.py")} == set(SAID)
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_an_example_says_what_it_should(name: str, shared_home: Home) -> None:
+    ran = subprocess.run(
+        [sys.executable, str(EXAMPLES / name)], capture_output=True, text=True, timeout=180, check=False,
+        env=shared_home.environment | {"PYTHONPATH": str(EXAMPLES.parent)}, cwd=shared_home.folder,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    assert SAID[name] in ran.stdout
+
+
+def test_tools_work_by_name_with_time_outs_of_their_own(shared_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[str] = []
+
+    async def progress(done: float, total: float | None, message: str | None) -> None:
+        heard.append(message or "")
+
+    monkeypatch.setenv("MCP_SERVER_MLX_HOME", str(shared_home.folder))
+    with local_tools(
+        allow=[SAMPLES], tools=["describe-image", "list-library"], progress=progress, offline=True
+    ) as tools:
+        listed = tools.list_tools_sync()
+        assert {tool.tool_name for tool in listed} == {"describe-image", "list-library"}
+        assert {tool.timeout for tool in listed} == {timedelta(seconds=65)}
+        agent = Agent(model=MLXModel("starter"), tools=listed, callback_handler=None)
+        seen = agent.tool.describe_image(images=[str(SAMPLES / "shapes.png")], prompt="What is in this photo?")
+        assert "A red circle" in seen["content"][0]["text"]
+        refused = agent.tool.describe_image(images=["/etc/passwd"])
+        assert refused["status"] == "error"
+        assert "outside the granted folders" in refused["content"][0]["text"]
+    assert any("writing" in one for one in heard)
+
+
+def test_what_cannot_work_is_told_at_construction() -> None:
+    for prefix in ("a.b", "x" * 60):
+        with pytest.raises(InvalidRequest, match="cannot be called"):
+            local_tools(prefix=prefix)
+    with pytest.raises(InvalidRequest, match="reply_within"):
+        local_tools(reply_within=0)
