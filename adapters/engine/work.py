@@ -9,8 +9,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
-
 from adapters.engine.jobs import RunningJob
 from adapters.engine.protocol import (
     Completion,
@@ -80,6 +78,8 @@ async def _train(job: RunningJob, work: Train, backend: Backend, settings: Setti
     name, folder = await _folder(job, work.model, work.offline, settings)
 
     async def free() -> int:
+        import psutil  # here, as it takes a while to import
+
         memory = await backend.memory()
         spare = int(psutil.virtual_memory().available * _PART_TO_TRAIN)
         return min(spare, memory.limit - memory.used) if memory.limit else spare

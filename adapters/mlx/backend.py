@@ -173,7 +173,10 @@ class Backend:
     async def close(self) -> None:
         """End the MLX thread after the step it is at."""
         self._preparing.shutdown(wait=False, cancel_futures=True)
-        await asyncio.to_thread(self._thread.close)
+        try:
+            await asyncio.to_thread(self._thread.close)
+        except RuntimeError:  # the interpreter is ending, and lends no more threads: it waits itself
+            self._thread.close()
 
     # --- answers
 
@@ -197,8 +200,8 @@ class Backend:
     async def count(self, leased: "Leased", work: Generate, media: "Media") -> int:
         """The tokens of a job's first conversation."""
         prepare = importlib.import_module("adapters.mlx.prepare")
-        row: Row = await self._prepare(lambda: prepare.make_row(leased, work, 0, 0, media))
-        return len(row.tokens)
+        prompt, _ = await self._prepare(lambda: prepare.make_prompt(leased.loaded, work, 0, media))
+        return len(prompt.tokens)
 
     async def _on_thread(self, function: Callable[[], T]) -> T:
         return await asyncio.wrap_future(self._thread.call(function))

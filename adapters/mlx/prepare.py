@@ -27,19 +27,8 @@ if TYPE_CHECKING:
 def make_row(leased: Leased, work: Generate, index: int, random_seed: int, media: "Media") -> Row:
     """The row of one conversation, with the pictures and videos that it names. Raises what is wrong with it."""
     loaded = leased.loaded
-    assert isinstance(loaded.runner, RowRunner)
-    tokenizer, conversation = loaded.tokenizer, work.conversations[index]
-    sight: Sight | None = None
-    if media_of(conversation):
-        sight = _looked(loaded, conversation, work, media)
-        opened = tokenizer.has_thinking and ends_with(tokenizer, sight.tokens, tokenizer.think_start)
-        prompt = Prompt(sight.key, [], opened)
-    else:
-        prompt = render(
-            tokenizer, _plain(conversation), work.tools, work.thinking, checkpoints=not loaded.runner.trimmable
-        )
-    if not prompt.tokens:
-        raise InvalidRequest("the prompt has no tokens; write something")
+    tokenizer = loaded.tokenizer
+    prompt, sight = make_prompt(loaded, work, index, media)
     vocabulary = len(tokenizer.vocab)
     if work.sampling.top_k >= vocabulary:
         raise InvalidRequest(
@@ -61,6 +50,24 @@ def make_row(leased: Leased, work: Generate, index: int, random_seed: int, media
         sight=sight,
         adapter=leased.adapter,
     )
+
+
+def make_prompt(loaded: Loaded, work: Generate, index: int, media: "Media") -> tuple[Prompt, "Sight | None"]:
+    """The prompt of one conversation, and what is seen in it. Raises what is wrong with it."""
+    assert isinstance(loaded.runner, RowRunner)
+    tokenizer, conversation = loaded.tokenizer, work.conversations[index]
+    sight: Sight | None = None
+    if media_of(conversation):
+        sight = _looked(loaded, conversation, work, media)
+        opened = tokenizer.has_thinking and ends_with(tokenizer, sight.tokens, tokenizer.think_start)
+        prompt = Prompt(sight.key, [], opened)
+    else:
+        prompt = render(
+            tokenizer, _plain(conversation), work.tools, work.thinking, checkpoints=not loaded.runner.trimmable
+        )
+    if not prompt.tokens:
+        raise InvalidRequest("the prompt has no tokens; write something")
+    return prompt, sight
 
 
 def made_calls(tokenizer: Any, answer: AnswerText, tools: list[dict[str, Any]]) -> list[MadeCall]:

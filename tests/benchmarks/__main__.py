@@ -14,6 +14,7 @@ from rich.table import Table
 
 from tests.benchmarks import (
     adapters,
+    agents,
     batches,
     cancelling,
     clients,
@@ -27,7 +28,7 @@ from tests.benchmarks import (
 from tests.benchmarks.measure import Measured
 from tests.running import Home
 
-MODULES = (start_up, clients, streams, batches, cancelling, adapters, training, pictures, recordings, endurance)
+MODULES = (start_up, clients, streams, batches, cancelling, adapters, training, agents, pictures, recordings, endurance)
 BENCHMARKS = {module.__name__.rsplit(".", 1)[1]: module for module in MODULES}
 
 
