@@ -26,8 +26,9 @@ def ask_locally(question: str) -> str:
 cloud = MLXModel("starter")  # BedrockModel(), AnthropicModel(...), OpenAIModel(...)
 agent = Agent(
     model=cloud,
+    aux_model=local,  # summaries of long conversations are made here
     tools=[ask_locally],
-    conversation_manager=SummarizingConversationManager(summarization_agent=Agent(model=local, callback_handler=None)),
+    conversation_manager=SummarizingConversationManager(),
     callback_handler=None,
 )
 answer = agent.tool.ask_locally(question="What is the capital of France?")

@@ -10,7 +10,7 @@ from pathlib import Path
 from adapters.errors import AdapterNotFound, BadAdapter, InvalidRequest, ModelNotFound, ServerError
 from adapters.lora.check import CONFIG, WEIGHTS, AdapterFiles, check_files
 from adapters.lora.manifest import Manifest, fingerprint, read_manifest
-from adapters.models.names import HUB_ID, check_may_download, in_hub_cache
+from adapters.models.names import HUB_ID, check_may_download, granted_folder, in_hub_cache
 from adapters.places import lora_folder
 from adapters.settings import Settings
 
@@ -102,16 +102,8 @@ def resolve_adapter(name: str, settings: Settings, readable: Iterable[Path] | No
 
 
 def _by_path(wanted: str, settings: Settings, readable: Iterable[Path] | None) -> AdapterName:
-    folder = Path(wanted).expanduser()
-    if not folder.is_absolute():
-        raise AdapterNotFound(f"the adapter folder {wanted!r} is relative; give its absolute path, or its name")
-    folder = folder.resolve()
-    if readable is not None:
-        allowed = [*readable, *settings.model_folders, lora_folder()]
-        if not any(folder.is_relative_to(root.resolve()) for root in allowed):
-            raise AdapterNotFound(
-                f"the adapter folder {wanted} is outside the granted folders; start the server with --allow {folder.parent}, or put it in model_folders of the settings"
-            )
+    always = [*settings.model_folders, lora_folder()]
+    folder = granted_folder("adapter", wanted, always, readable, AdapterNotFound)
     if not folder.is_dir():
         raise AdapterNotFound(f"{wanted} is not a folder on this machine; {_nearest(Path(wanted).name)}")
     return AdapterName(str(folder), folder)

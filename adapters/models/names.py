@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from adapters.errors import ModelNotFound, UnsupportedModel
+from adapters.errors import InvalidRequest, ModelNotFound, UnsupportedModel
 from adapters.settings import Settings
 
 STARTER = Path(__file__).parent.parent / "starter"
@@ -44,19 +44,28 @@ def resolve(name: str, default: str, settings: Settings, readable: Iterable[Path
 
 
 def _by_path(wanted: str, settings: Settings, readable: Iterable[Path] | None) -> ModelName:
-    folder = Path(wanted).expanduser()
-    if not folder.is_absolute():
-        raise ModelNotFound(f"the model folder {wanted!r} is relative; give its absolute path")
-    folder = folder.resolve()
-    if readable is not None:
-        allowed = [*readable, *settings.model_folders]
-        if not any(folder.is_relative_to(root.resolve()) for root in allowed):
-            raise ModelNotFound(
-                f"the model folder {wanted} is outside the granted folders; start the server with --allow {folder.parent}, or put it in model_folders of the settings"
-            )
+    folder = granted_folder("model", wanted, settings.model_folders, readable, ModelNotFound)
     if not folder.is_dir():
         raise UnsupportedModel(f"{wanted} is not a folder on this machine; {_nearest(wanted)}")
     return ModelName(str(folder), folder)
+
+
+def granted_folder(
+    what: str, wanted: str, always: Iterable[Path], readable: Iterable[Path] | None, error: type[InvalidRequest]
+) -> Path:
+    """The resolved folder of a model or adapter that is named by its path, within `always` and `readable` if that is given.
+
+    Raises the `error` for one that is elsewhere.
+    """
+    folder = Path(wanted).expanduser()
+    if not folder.is_absolute():
+        raise error(f"the {what} folder {wanted!r} is relative; give its absolute path")
+    folder = folder.resolve()
+    if readable is not None and not any(folder.is_relative_to(root.resolve()) for root in [*readable, *always]):
+        raise error(
+            f"the {what} folder {wanted} is outside the granted folders; start the server with --allow {folder.parent}, or put it in model_folders of the settings"
+        )
+    return folder
 
 
 def check_may_download(wanted: str, settings: Settings) -> None:

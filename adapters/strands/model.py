@@ -74,6 +74,7 @@ class MLXModel(Model):
             raise InvalidRequest(f"engine {engine!r} is neither 'shared' nor 'in-process'; choose one of them")
         _checked(params)
         self._engine = engine
+        self._cards: dict[str, ModelCard] = {}
         self.config: dict[str, Any] = {"model_id": model_id, "adapter": adapter, "params": params}
         if context_window_limit is not None:
             self.config["context_window_limit"] = context_window_limit
@@ -118,8 +119,9 @@ class MLXModel(Model):
         """Answer, event by event. Raises ContextWindowOverflowException, ModelThrottledException, and ServerError."""
         del agent_metadata, structured_output_model, kwargs  # what has to be produced is the tool that is forced
         forced = forced_schema(tool_choice, tool_specs)
+        sees = await asyncio.to_thread(self._sees)
         work = self._work(
-            turns(messages, system_prompt, system_prompt_content, sees=self._sees()),
+            turns(messages, system_prompt, system_prompt_content, sees=sees),
             tool_specs,
             params=(invocation_state or {}).get(CALL_PARAMS),
             schema=forced[0] if forced else None,
@@ -135,7 +137,8 @@ class MLXModel(Model):
     ) -> AsyncGenerator[dict[str, T | Any], None]:
         """An object of that model, enforced while it is written; the last event holds it. Raises ValueError."""
         schema = output_model.model_json_schema()
-        work = self._work(turns(prompt, system_prompt, sees=self._sees()), None, schema=schema)
+        sees = await asyncio.to_thread(self._sees)
+        work = self._work(turns(prompt, system_prompt, sees=sees), None, schema=schema)
         with _told():
             async with self._answering(work, kwargs.get("cancel_signal")) as jobs:
                 async for job in jobs:
@@ -158,7 +161,8 @@ class MLXModel(Model):
     ) -> int:
         """The tokens that the model would read, by its own tokenizer; estimated where its template refuses a fragment."""
         try:
-            given = turns(messages, system_prompt, system_prompt_content, sees=self._sees())
+            sees = await asyncio.to_thread(self._sees)
+            given = turns(messages, system_prompt, system_prompt_content, sees=sees)
             async with self._client() as client:
                 return await client.count(self._work(given, tool_specs))
         except (ServerError, ValidationError) as error:
@@ -206,12 +210,18 @@ class MLXModel(Model):
             yield _until_cancelled(jobs, cancel)
 
     def _card(self) -> ModelCard | None:
-        try:
-            settings = read_settings()
-            found = resolve(self.config["model_id"], settings.model, settings.model_copy(update={"offline": True}))
-            return read_card(found.folder) if found.folder else None
-        except ServerError:
-            return None  # not on this machine yet; the call itself says what is wrong with it
+        """What the model's folder says, once it is on this machine; looked up once for each name."""
+        name = self.config["model_id"]
+        if name not in self._cards:
+            try:
+                settings = read_settings()
+                found = resolve(name, settings.model, settings.model_copy(update={"offline": True}))
+                if found.folder is not None:
+                    self._cards[name] = read_card(found.folder)
+            except ServerError as error:
+                # Not here yet, or wrong: the call itself says what is wrong with it.
+                logger.debug("model=<%s>, error=<%s> | nothing is known of the model yet", name, error)
+        return self._cards.get(name)
 
     def _sees(self) -> bool:
         card = self._card()

@@ -11,6 +11,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
+AGENT = ROOT / "adapters" / "strands"
+
+
 def modules(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
 
@@ -30,7 +33,17 @@ def is_mlx(module: str) -> bool:
 
 @pytest.mark.parametrize("path", modules("adapters"), ids=lambda path: str(path.relative_to(ROOT)))
 def test_adapters_know_nothing_of_the_server(path: Path) -> None:
-    assert not [name for name in imported(path) if name.split(".")[0] in ("mcp_server", "mcp", "mcp_types")]
+    """What serves an agent is a client of the server like any other: it may speak the protocol, and no more."""
+    forbidden = {"mcp_server"} if AGENT in path.parents else {"mcp_server", "mcp", "mcp_types"}
+    assert not [name for name in imported(path) if name.split(".")[0] in forbidden]
+
+
+@pytest.mark.parametrize("path", modules("adapters") + modules("mcp_server"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_only_what_serves_an_agent_needs_strands(path: Path) -> None:
+    if AGENT not in path.parents:
+        assert not [
+            name for name in imported(path) if name.split(".")[0] == "strands" or name.startswith("adapters.strands")
+        ]
 
 
 @pytest.mark.parametrize("path", modules("adapters") + modules("mcp_server"), ids=lambda p: str(p.relative_to(ROOT)))

@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import json
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,12 +22,11 @@ from adapters.lora.manifest import FILE as MANIFEST
 from adapters.lora.manifest import Manifest, fingerprint, revision
 from adapters.mlx.loading import Reader, lazy_model, read_reader, settle
 from adapters.mlx.training import checkpoint
-from adapters.mlx.training.batches import padded_tokens, plan
-from adapters.mlx.training.estimate import Sizes, check_fits, measured_flops, memory, seconds
 from adapters.mlx.training.evaluation import Question, exact, questions
 from adapters.mlx.training.examples import Example, Fitted, fit
 from adapters.mlx.training.loop import Plan, Run, Step, Stopped
 from adapters.mlx.training.pictures import exact_with_pictures, fit_with_pictures
+from adapters.mlx.training.preflight import plan_run, preflight
 from adapters.mlx.training.trainable import (
     checkpoint_gradients,
     language_of,
@@ -42,13 +40,8 @@ from adapters.training.frozen_rows import thaw
 from adapters.training.plot import plot_losses
 from adapters.training.run_folder import RunFile, StatusFile, write
 
-# Iterations that are chosen when none are asked for: so many epochs, within bounds.
-_EPOCHS, _FEWEST, _MOST = 3, 100, 1000
 # Rows that are measured: more would not say more, and cost as much as training.
 _MOST_MEASURED = 200
-# Models below this many values learn little at the rates that suit large ones.
-_SMALL = 50_000_000
-_FEW_ROWS = 20
 _SECONDS_BETWEEN_WORDS = 0.2
 
 
@@ -131,9 +124,9 @@ class Trainer:
             checkpoint_gradients(model)
         trained = make_trainable(model, work)
         measured = _spread(held_back.examples)
-        chosen = self._plan(train.examples, card)
-        preflight = self._preflight(dataset, train, held_back, card, chosen, trained)
-        return _Prepared(card, reader, model, train.examples, measured, chosen, preflight)
+        chosen = plan_run(work, train.examples, card)
+        found = preflight(chosen, dataset, train, held_back, card, trained, self._run.memory_free)
+        return _Prepared(card, reader, model, train.examples, measured, chosen, found)
 
     def _fit(self, model: Any, reader: Reader, card: ModelCard, rows: Sequence[Row], longest: int) -> Fitted:
         if "vision" in card.abilities:
@@ -143,76 +136,6 @@ class Trainer:
                 f"{shown.origin} has pictures, and {self._run.model} does not see; choose a vision model, such as starter-vision"
             )
         return fit(reader.tokenizer, rows, longest, self._work.too_long)
-
-    def _plan(self, train: Sequence[Example], card: ModelCard) -> Plan:
-        work = self._work
-        batches = len(plan(train, work.batch_size))
-        each = batches / work.accumulate
-        if work.iterations is not None:
-            iterations = work.iterations
-        elif work.epochs is not None:
-            iterations = max(1, math.ceil(work.epochs * each))
-        else:
-            iterations = min(_MOST, max(_FEWEST, math.ceil(_EPOCHS * each)))
-        small = Sizes.of(card).parameters < _SMALL
-        usual = (1e-4 if small else 1e-5) if work.method == "full" else (5e-4 if small else 1e-4)
-        return Plan(
-            work,
-            iterations,
-            work.learning_rate or usual,
-            work.validate_every or max(1, iterations // 10),
-            work.checkpoint_every or max(25, iterations // 10),
-        )
-
-    def _preflight(
-        self, dataset: Dataset, train: Fitted, held_back: Fitted, card: ModelCard, chosen: Plan, trained: int
-    ) -> Preflight:
-        work, sizes = self._work, Sizes.of(card)
-        batches = plan(train.examples, work.batch_size)
-        longest = max(len(one) for one in train.examples)
-        learned = max(sum(int(train.examples[i].learned.sum()) for i in batch) for batch in batches)
-        needed = memory(work, sizes, card.weight_bytes, trained, longest, learned)
-        check_fits(work, needed, self._run.memory_free, sizes, card.weight_bytes, trained, longest, learned)
-        computed = padded_tokens(train.examples, batches)
-        each = computed / len(batches) * work.accumulate
-        return Preflight(
-            rows=len(train.examples),
-            held_back=len(held_back.examples),
-            conversations=len(dataset.train) + len(dataset.held_back),
-            duplicates=dataset.duplicates,
-            too_long=train.too_long + held_back.too_long,
-            dropped=train.dropped + held_back.dropped,
-            tokens=sum(len(one) for one in train.examples),
-            learned_tokens=sum(int(one.learned.sum()) for one in train.examples),
-            longest=longest,
-            iterations=chosen.iterations,
-            epochs=round(chosen.iterations * work.accumulate / len(batches), 2),
-            learning_rate=chosen.learning_rate,
-            trained_parameters=trained,
-            memory_bytes=needed,
-            memory_free=self._run.memory_free,
-            seconds=round(seconds(work, sizes, chosen.iterations, each, measured_flops(sizes)), 1),
-            notes=self._notes(dataset, train, held_back, sizes),
-        )
-
-    def _notes(self, dataset: Dataset, train: Fitted, held_back: Fitted, sizes: Sizes) -> list[str]:
-        work, notes = self._work, list[str]()
-        if len(train.examples) < _FEW_ROWS:
-            notes.append(f"{len(train.examples)} rows are few: expect it to repeat them rather than to learn from them")
-        if dataset.duplicates:
-            notes.append(f"{dataset.duplicates} rows that say the same as others were left out")
-        if train.too_long + held_back.too_long:
-            done = {"split": "split by turns", "cut": "cut at the end", "drop": "left out"}[work.too_long]
-            notes.append(
-                f"{train.too_long + held_back.too_long} rows over max_sequence={work.max_sequence} were {done}"
-            )
-        if train.dropped + held_back.dropped:
-            notes.append(f"{train.dropped + held_back.dropped} rows have nothing left to learn from and were left out")
-        if not held_back.examples:
-            notes.append("no rows are held back: nothing will say whether it learned more than these rows")
-        if work.learning_rate is None and sizes.parameters < _SMALL:
-            notes.append("a tiny model: it learns at a higher rate than large ones do")
-        return notes
 
     # --- comparing
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from strands import Agent, tool
+from strands import Agent, ModelRetryStrategy, tool
 from strands.agent.conversation_manager import SlidingWindowConversationManager
+from strands.types.exceptions import ModelThrottledException
 
 from adapters.datasets.sessions import session_rows
 from adapters.errors import InvalidRequest
@@ -132,3 +133,23 @@ def test_a_tool_that_fails_is_recorded_with_its_error(session: str) -> None:
 def test_a_session_is_never_a_path(name: str) -> None:
     with pytest.raises(InvalidRequest):
         TrainingRecorder(name)
+
+
+def test_an_answer_that_took_a_second_try_is_learned_once(session: str) -> None:
+    class Busy(MLXModel):
+        tries = 0
+
+        async def stream(self, *given: Any, **named: Any) -> Any:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+            self.tries += 1
+            if self.tries == 1:
+                raise ModelThrottledException("busy")
+            async for event in super().stream(*given, **named):
+                yield event
+
+    model = Busy(MODEL, params={"max_tokens": 60}, engine="in-process")
+    quick = ModelRetryStrategy(max_attempts=3, initial_delay=0)
+    asked = Agent(model=model, plugins=[TrainingRecorder(session)], callback_handler=None, retry_strategy=quick)
+    with saying("At last."):
+        asked("Go.")
+    assert model.tries == 2
+    assert learned(session) == ["At last."]

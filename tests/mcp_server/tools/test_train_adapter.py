@@ -207,7 +207,7 @@ async def test_a_learning_rate_of_ten_diverges_stops_and_says_so(shared_home: Ho
 async def test_a_cancelled_training_keeps_a_checkpoint_and_goes_on(own_home: Home) -> None:
     session = recorded(own_home)
     async with own_home.client("--reply-within", "1") as client:
-        told = await begun(client, adapter="a", sessions=[session], **LONG | {"iterations": 30})
+        told = await begun(client, adapter="a", sessions=[session], **LONG | {"iterations": 20})
         assert told["training"]["preflight"]["rows"] == 18
         cancelled = await client.call_tool("cancel-job", {"job": told["job"]})
         assert answer(cancelled)["state"] == "cancelled"
@@ -217,7 +217,7 @@ async def test_a_cancelled_training_keeps_a_checkpoint_and_goes_on(own_home: Hom
             client, answer(await client.call_tool("train-adapter", {"adapter": "a", "resume": told["job"]}))
         )
         assert went_on["state"] == "done"
-        assert went_on["training"]["iteration"] == 30
+        assert went_on["training"]["iteration"] == 20
         again = await client.call_tool("train-adapter", {"adapter": "b", "resume": told["job"]})
         assert "to go on with" in text(again)
 
@@ -260,7 +260,7 @@ async def test_a_chat_answered_beside_a_training_is_as_without(own_home: Home) -
 async def test_a_killed_trainer_leaves_its_checkpoint(own_home: Home) -> None:
     session = recorded(own_home)
     async with own_home.client("--reply-within", "1") as client:
-        told = await begun(client, adapter="a", sessions=[session], **LONG | {"iterations": 40})
+        told = await begun(client, adapter="a", sessions=[session], **LONG | {"iterations": 24})
         kill(*own_home.trainers())
         failed = await done(
             client, answer(await client.call_tool("check-job", {"job": told["job"], "wait_seconds": 30}))
@@ -277,13 +277,13 @@ async def test_a_killed_trainer_leaves_its_checkpoint(own_home: Home) -> None:
 async def test_a_training_goes_on_when_the_engine_is_killed(own_home: Home) -> None:
     session = recorded(own_home)
     async with own_home.client("--reply-within", "1") as client:
-        told = await begun(client, adapter="a", sessions=[session], **LONG | {"iterations": 60})
+        told = await begun(client, adapter="a", sessions=[session], **LONG | {"iterations": 36})
         kill(*own_home.engines())
         assert len(own_home.trainers()) == 1
     async with own_home.client() as client:  # another client, an engine anew
         after = await done(client, told)
         assert after["state"] == "done"
-        assert after["training"]["iteration"] == 60
+        assert after["training"]["iteration"] == 36
         listed = answer(await client.call_tool("list-library", {"kind": "adapters"}))
         assert [entry["name"] for entry in listed["adapters"]] == ["a"]
 

@@ -119,10 +119,10 @@ def test_what_is_trained_is_learned(method: str, tmp_path: Path) -> None:
 
 def test_quantised_models_learn_beside_their_weights(tmp_path: Path) -> None:
     model = quantized(tmp_path / "q", STARTERS["starter"])
-    trial = Trial(tmp_path / "run", model, iterations=24)
+    trial = Trial(tmp_path / "run", model, iterations=9)
     frozen = {name: mx.array(value) for name, value in every(trial.model).items() if "lora" not in name}
     trial.run.run()
-    assert sum(trial.losses[-6:]) < 0.5 * sum(trial.losses[:6])
+    assert sum(trial.losses[-3:]) < 0.8 * sum(trial.losses[:3])
     now = every(trial.model)
     assert all(mx.array_equal(now[name], value).item() for name, value in frozen.items())
 
