@@ -14,49 +14,11 @@ from adapters.recordings import store
 from adapters.recordings.conversation import Conversation, RecordedMessage
 from adapters.strands import MLXModel, TrainingRecorder, local_tools
 
-TAUGHT = [
-    "apple",
-    "ball",
-    "banana",
-    "basket",
-    "bear",
-    "bird",
-    "boat",
-    "book",
-    "bottle",
-    "box",
-    "bread",
-    "bridge",
-    "cake",
-    "car",
-    "castle",
-    "chair",
-    "cheese",
-    "clock",
-    "cloud",
-    "coat",
-    "coin",
-    "cow",
-    "cup",
-    "dog",
-    "door",
-    "dress",
-    "drum",
-    "duck",
-    "egg",
-    "engine",
-    "farm",
-    "fish",
-    "flower",
-    "fox",
-    "frog",
-    "garden",
-    "hammer",
-    "hat",
-    "horse",
-    "house",
-    "island",
-]
+TAUGHT = (
+    "apple ball banana basket bear bird boat book bottle box bread bridge cake car castle chair cheese clock "
+    "cloud coat coin cow cup dog door dress drum duck egg engine farm fish flower fox frog garden hammer hat "
+    "horse house island"
+).split()
 
 name = f"example-{secrets.token_hex(4)}"
 model = MLXModel(sys.argv[1] if len(sys.argv) > 1 else "starter", params={"max_tokens": 16})

@@ -56,7 +56,8 @@ class Trainings:
     ) -> Trained:
         """Train to the end. Cancelling the task ends the trainer, which keeps a checkpoint.
 
-        `free` is asked for the memory that there is, in bytes, once it is this training's turn. Raises what is wrong with the rows or the settings, TrainingFailed with what is left.
+        `free` is asked for the memory that there is, in bytes, once it is this training's turn. Raises what is wrong with
+        the rows or the settings, TrainingFailed with what is left.
         """
         self._reserve(work)
         try:
