@@ -13,6 +13,7 @@ from mcp import Client
 from PIL import Image
 
 from adapters.engine.protocol import Train
+from adapters.lora import library
 from adapters.recordings import store
 from adapters.recordings.conversation import Conversation, RecordedMessage
 from adapters.starter.recipes.text.words import NOUNS
@@ -341,3 +342,22 @@ async def test_what_does_not_fit_is_refused_with_what_would(own_home: Home, gran
 async def test_read_only_offers_no_training(shared_home: Home) -> None:
     async with shared_home.client("--read-only") as client:
         assert "train-adapter" not in [tool.name for tool in (await client.list_tools()).tools]
+
+
+PHASES = ["waiting", "checking the rows", "loading", "evaluating the base", "training"]
+
+
+@pytest.mark.parametrize("phase", PHASES)
+async def test_a_cancel_at_any_stage_ends_the_trainer_and_makes_no_adapter(phase: str, shared_home: Home) -> None:
+    session, name = recorded(shared_home), f"never-{PHASES.index(phase)}"
+    async with shared_home.engine() as engine:
+        work = Train(adapter=name, model="starter", sessions=[session], iterations=100_000)
+        async for job in engine.submit(work):
+            reached = PHASES.index(job.progress.phase) if job.progress.phase in PHASES else 0
+            if job.view is None and reached >= PHASES.index(phase):  # a short phase may go untold
+                view = await engine.cancel(job.id)
+                assert view.state == "cancelled"
+                break
+        await until(lambda: not shared_home.trainers(), "the trainer's end")
+    with shared_home.entered():
+        assert name not in library.names()
