@@ -81,8 +81,7 @@ class Job:
             self.state, self.progress, self.training = event.state, event.progress, event.training
             for i, piece in event.added.items():
                 self.partial += [Partial()] * (i + 1 - len(self.partial))
-                so_far = self.partial[i]
-                self.partial[i] = Partial(text=so_far.text + piece.text, reasoning=so_far.reasoning + piece.reasoning)
+                self.partial[i] += piece
 
 
 class EngineClient:

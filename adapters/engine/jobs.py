@@ -78,7 +78,7 @@ class RunningJob:
     handed_over: bool = False
     followers: dict[tuple[Follower, int], float] = field(default_factory=dict)  # to how often each wants to hear
     ended: asyncio.Event = field(default_factory=asyncio.Event)
-    _unsaid: dict[int, tuple[list[str], list[str]]] = field(default_factory=dict)
+    _unsaid: dict[int, list[Partial]] = field(default_factory=dict)
     _telling: asyncio.TimerHandle | None = None
 
     def __post_init__(self) -> None:
@@ -93,12 +93,10 @@ class RunningJob:
         self.progress = progress
         self._tell_soon()
 
-    def on_written(self, index: int, text: str, reasoning: str) -> None:
+    def on_written(self, index: int, added: Partial) -> None:
         if self.state in FINISHED:
             return
-        texts, reasonings = self._unsaid.setdefault(index, ([], []))
-        texts.append(text)
-        reasonings.append(reasoning)
+        self._unsaid.setdefault(index, []).append(added)
         self._tell_soon()
 
     def on_training(self, progress: Progress, training: TrainingState) -> None:
@@ -180,16 +178,20 @@ class RunningJob:
 
     def _gather(self) -> dict[int, Partial]:
         """Move what is unsaid into what there is; gives what was moved."""
-        added = {
-            i: Partial(text="".join(texts), reasoning="".join(thoughts))
-            for i, (texts, thoughts) in self._unsaid.items()
-        }
+        added = {i: _joined(pieces) for i, pieces in self._unsaid.items()}
         for i, piece in added.items():
-            so_far = self.partial[i]
-            self.partial[i] = Partial(text=so_far.text + piece.text, reasoning=so_far.reasoning + piece.reasoning)
+            self.partial[i] += piece
         if self._telling is None:
             self._unsaid.clear()
         return added
+
+
+def _joined(pieces: list[Partial]) -> Partial:
+    return Partial(
+        text="".join(piece.text for piece in pieces),
+        reasoning="".join(piece.reasoning for piece in pieces),
+        tool_calls=[call for piece in pieces for call in piece.tool_calls],
+    )
 
 
 class JobStore:

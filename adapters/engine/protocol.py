@@ -171,9 +171,13 @@ class Timing(Wire):
 
 
 class MadeCall(Wire):
-    """What a model wrote as the call of a tool, markers included; `name` is None when it is no call that can be read."""
+    """What a model wrote as the call of a tool, markers included; `name` is None when it is no call that can be read.
+
+    `after` is how many characters of the answer's text come before it.
+    """
 
     written: str
+    after: int = 0
     name: str | None = None
     arguments: dict[str, Any] = {}
 
@@ -287,14 +291,22 @@ def _bytes(count: float | None) -> str:
 
 
 class Partial(Wire):
-    """What there is so far of one answer."""
+    """What there is so far of one answer, or what was added to it. Calls of tools are there once they are closed."""
 
     text: str = ""
     reasoning: str = ""
+    tool_calls: list[MadeCall] = []
+
+    def __add__(self, more: "Partial") -> "Partial":
+        return Partial(
+            text=self.text + more.text,
+            reasoning=self.reasoning + more.reasoning,
+            tool_calls=self.tool_calls + more.tool_calls,
+        )
 
 
 class JobView(Wire):
-    """A job as anyone may see it."""
+    """A job as anyone may see it. A job that answered one conversation, and failed for the answer, has its outcome too."""
 
     job: str
     kind: JobKind

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters.engine.jobs import RunningJob
-from adapters.engine.protocol import Progress, Segment, Timing, Transcribe, Transcribed
+from adapters.engine.protocol import Partial, Progress, Segment, Timing, Transcribe, Transcribed
 from adapters.errors import FileRefused, ServerError
 from adapters.files import write_new
 from adapters.media.sound import SoundFile, probe, samples
@@ -61,7 +61,9 @@ async def transcribe(
                 if language is None and heard.language and heard.segments:
                     language = heard.language
                     options |= {} if work.language else backend.same_language(loaded, language)
-                job.on_written(0, (" " if segments and heard.segments else "") + plain_text(heard.segments), "")
+                job.on_written(
+                    0, Partial(text=(" " if segments and heard.segments else "") + plain_text(heard.segments))
+                )
                 segments += heard.segments
             end = until or window.end
             job.on_progress(Progress(phase="listening", done=end, total=max(sound.seconds or end, end), unit="seconds"))

@@ -28,7 +28,7 @@ from adapters.engine.protocol import (
     media_of,
 )
 from adapters.engine.training import Trainings, resumed_work
-from adapters.errors import ServerError, from_wire, to_wire
+from adapters.errors import ServerError, to_wire
 from adapters.lora.check import AdapterFiles, check_files
 from adapters.lora.library import base_of, check_base, resolve_adapter
 from adapters.mlx.asking import Asking
@@ -62,7 +62,9 @@ async def carry_out(
             training = trainings.go_on(job) if goes_on else _train(job, job.work, backend, settings, trainings)
             job.finish("done", outcome=await training)
         else:
-            job.finish("done", outcome=await _outcome(job, job.work, backend, settings))
+            outcome = await _outcome(job, job.work, backend, settings)
+            failure = _failure(outcome)
+            job.finish("failed" if failure else "done", outcome=outcome, error=failure)
     except asyncio.CancelledError:
         job.finish("cancelled")
     except ServerError as error:
@@ -156,10 +158,7 @@ async def _generate(job: RunningJob, work: Generate, backend: Backend, settings:
         asking = Asking(work, job.asked, time.monotonic() - loading, job.on_progress, job.on_written, media)
         job.on_progress(Progress(phase="waiting for a place"))
         if len(work.conversations) == 1:
-            completion = await backend.answer(leased, asking, 0)
-            if completion.error is not None:
-                raise from_wire(completion.error)
-            completions = [completion]
+            completions = [await backend.answer(leased, asking, 0)]
         else:
             completions = await _several(job, backend, leased, asking)
         return Generated(kind=work.kind, model=name, adapter=shown, completions=completions, seen=seen)
@@ -216,6 +215,12 @@ async def _several(job: RunningJob, backend: Backend, leased: "Leased", asking: 
     finally:
         for task in tasks:
             task.cancel()
+
+
+def _failure(outcome: Outcome) -> dict[str, str] | None:
+    """What a job failed for whose one answer breaks its promise. Of several answers each says so for itself."""
+    answers = outcome.completions if isinstance(outcome, Generated) else []
+    return answers[0].error if len(answers) == 1 else None
 
 
 def _failed(error: ServerError) -> Completion:

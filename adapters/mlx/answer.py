@@ -15,6 +15,15 @@ class Markers:
     tool_end: str | None = None
 
 
+@dataclass
+class WrittenCall:
+    """What stands between the markers of a call, and how many characters of the answer's text come before it."""
+
+    after: int
+    text: str = ""
+    closed: bool = False
+
+
 class AnswerText:
     """Takes an answer's text as it comes. Nothing is given out that a marker or stop string may still turn out to be.
 
@@ -26,7 +35,8 @@ class AnswerText:
     ) -> None:
         self.text = ""
         self.reasoning = ""
-        self.tool_calls: list[str] = []
+        self.tool_calls: list[WrittenCall] = []
+        self._calls_given = 0
         self.stopped = False
         self._markers = markers
         self._tools = tools and markers.tool_start is not None
@@ -44,6 +54,14 @@ class AnswerText:
     def finish(self) -> tuple[str, str]:
         """Give what was held back: the answer is over."""
         return self._release(final=True)
+
+    def closed_calls(self) -> list[WrittenCall]:
+        """The calls that were closed since this was last asked."""
+        if len(self.tool_calls) == self._calls_given:
+            return []
+        closed = [call for call in self.tool_calls[self._calls_given :] if call.closed]
+        self._calls_given += len(closed)
+        return closed
 
     def _release(self, final: bool) -> tuple[str, str]:
         text = reasoning = ""
@@ -83,7 +101,7 @@ class AnswerText:
             self.reasoning += piece
             return "", piece
         if self._mode == "tool":
-            self.tool_calls[-1] += piece
+            self.tool_calls[-1].text += piece
             return "", ""
         if self._thought and not self.text:
             piece = piece.lstrip("\n")
@@ -97,18 +115,14 @@ class AnswerText:
             self._mode, self._thought = "text", True
         elif self._mode == "tool":
             self._mode = "text"
+            self.tool_calls[-1].closed = True
         elif found in self._stop:
             self.stopped, self._held = True, ""
         elif found == self._markers.think_start and not self._begun:
             self._mode, self._begun = "reasoning", True
         else:
             self._mode = "tool"
-            self.tool_calls.append("")
-
-    @property
-    def in_tool_call(self) -> bool:
-        """Whether the answer is within a call that has not been closed."""
-        return self._mode == "tool"
+            self.tool_calls.append(WrittenCall(len(self.text)))
 
 
 def _first(text: str, words: Sequence[str]) -> tuple[int, str | None]:

@@ -7,16 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from adapters.engine.protocol import Completion, Generate, MadeCall, Progress, Timing, Usage
+from adapters.engine.protocol import Completion, Generate, MadeCall, Partial, Progress, Timing, Usage
 from adapters.errors import AnswerIncomplete, to_wire
 
 if TYPE_CHECKING:
-    from adapters.mlx.answer import AnswerText
+    from adapters.mlx.answer import WrittenCall
     from adapters.mlx.row import Row, RowEvent
     from adapters.mlx.sight import Media
 
 OnProgress = Callable[[Progress], None]
-OnWritten = Callable[[int, str, str], None]
+# (which conversation, what was added to its answer)
+OnWritten = Callable[[int, Partial], None]
+ReadCall = Callable[["WrittenCall"], list[MadeCall]]
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Asking:
 
 
 class PendingAnswer:
-    """An answer that is being written. `leave` takes its row out of the batch, `calls` reads the calls in its text."""
+    """An answer that is being written. `leave` takes its row out of the batch."""
 
     def __init__(
         self,
@@ -43,10 +45,11 @@ class PendingAnswer:
         row: "Row",
         index: int,
         leave: Callable[[], object],
-        calls: Callable[["AnswerText"], list[MadeCall]],
+        read_call: ReadCall,
     ) -> None:
-        self._asking, self._row, self._index, self._leave, self._calls = asking, row, index, leave, calls
-        self._work = asking.work
+        self._asking, self._row, self._index, self._leave = asking, row, index, leave
+        self._work, self._read_call = asking.work, read_call
+        self._calls: list[MadeCall] = []
         self._ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         row.on_event = self._event
 
@@ -69,7 +72,10 @@ class PendingAnswer:
                 Progress(phase="reading prompt", done=event.done, total=event.total, unit="tokens")
             )
         elif isinstance(event, Written):
-            self._asking.on_written(self._index, event.text, event.reasoning)
+            made = [one for call in event.calls for one in self._read_call(call)]
+            self._calls += made
+            added = Partial(text=event.text, reasoning=event.reasoning, tool_calls=made)
+            self._asking.on_written(self._index, added)
             self._asking.on_progress(
                 Progress(phase="writing", done=self._row.completion_tokens, total=self._row.max_tokens, unit="tokens")
             )
@@ -78,6 +84,7 @@ class PendingAnswer:
 
     def _completion(self, reason: Any) -> Completion:
         row, answer = self._row, self._row.answer
+        cut = [call for call in answer.tool_calls if not call.closed]
         value, error = None, None
         if self._work.json_schema is not None:
             value, error = self._checked(answer.text, reason)
@@ -86,7 +93,7 @@ class PendingAnswer:
         return Completion(
             text=answer.text,
             reasoning=answer.reasoning,
-            tool_calls=self._calls(answer),
+            tool_calls=[*self._calls, *(one for call in cut for one in self._read_call(call))],
             json_value=value,
             finish_reason=reason,
             usage=Usage(

@@ -192,8 +192,8 @@ class Backend:
                 lambda: prepare.make_row(leased, asking.work, index, secrets.randbits(63), asking.media)
             )
             row.asked = asking.asked
-            calls = functools.partial(prepare.made_calls, loaded.tokenizer, tools=asking.work.tools)
-            answer = PendingAnswer(asking, row, index, lambda: self.cancel(loaded, row), calls)
+            read_call = functools.partial(prepare.read_call, loaded.tokenizer, tools=asking.work.tools)
+            answer = PendingAnswer(asking, row, index, lambda: self.cancel(loaded, row), read_call)
             self.submit(loaded, row)
         return await answer.completion()
 

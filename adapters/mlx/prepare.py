@@ -10,7 +10,7 @@ from mlx_lm.sample_utils import make_logits_processors
 
 from adapters.engine.protocol import Generate, MadeCall, TextPart, media_of, parts_of
 from adapters.errors import InvalidRequest, UnsupportedModel
-from adapters.mlx.answer import AnswerText, markers_of
+from adapters.mlx.answer import AnswerText, WrittenCall, markers_of
 from adapters.mlx.backend import check_room
 from adapters.mlx.chat import Prompt, ends_with, render
 from adapters.mlx.residency import Leased, Loaded
@@ -70,25 +70,26 @@ def make_prompt(loaded: Loaded, work: Generate, index: int, media: "Media") -> t
     return prompt, sight
 
 
-def made_calls(tokenizer: Any, answer: AnswerText, tools: list[dict[str, Any]]) -> list[MadeCall]:
-    """The calls of tools in an answer, by the tokenizer's own parser. One that cannot be read is given as written."""
+def read_call(tokenizer: Any, call: WrittenCall, tools: list[dict[str, Any]]) -> list[MadeCall]:
+    """The calls that a model wrote between one pair of markers, by the tokenizer's own parser.
+
+    What cannot be read is given as written, and so is a call that was cut before its end marker.
+    """
     start, end = tokenizer.tool_call_start or "", tokenizer.tool_call_end or ""
-    made = list[MadeCall]()
-    for place, text in enumerate(answer.tool_calls):
-        half = answer.in_tool_call and bool(end) and place == len(answer.tool_calls) - 1
-        written = f"{start}{text}" if half else f"{start}{text}{end}"
-        try:
-            if half:
-                raise ValueError("it was cut")
-            parsed: Any = tokenizer.tool_parser(text, tools)
-            calls = parsed if isinstance(parsed, list) else [parsed]
-            made += [
-                MadeCall(written=written, name=call["name"], arguments=call.get("arguments") or {}) for call in calls
-            ]
-        except Exception as error:  # parsers raise what they like
-            logger.warning("error=<%s> | a tool call could not be read", error)
-            made.append(MadeCall(written=written))
-    return made
+    cut = not call.closed and bool(end)
+    made = MadeCall(written=f"{start}{call.text}{'' if cut else end}", after=call.after)
+    try:
+        if cut:
+            raise ValueError("it was cut")
+        parsed: Any = tokenizer.tool_parser(call.text, tools)
+        read = parsed if isinstance(parsed, list) else [parsed]
+        return [
+            MadeCall(written=made.written, after=made.after, name=one["name"], arguments=one.get("arguments") or {})
+            for one in read
+        ]
+    except Exception as error:  # parsers raise what they like
+        logger.warning("error=<%s> | a tool call could not be read", error)
+        return [made]
 
 
 def _looked(loaded: Loaded, conversation: list[dict[str, Any]], work: Generate, media: "Media") -> "Sight":

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from adapters.engine.protocol import FinishReason, Sampling
-from adapters.mlx.answer import AnswerText
+from adapters.mlx.answer import AnswerText, WrittenCall
 
 if TYPE_CHECKING:
     from adapters.mlx.sight import Sight
@@ -26,10 +26,11 @@ class Reading:
 
 @dataclass(frozen=True)
 class Written:
-    """Text and reasoning that were added."""
+    """Text and reasoning that were added, and the tool calls that were closed."""
 
     text: str
     reasoning: str
+    calls: Sequence[WrittenCall] = ()
 
 
 @dataclass(frozen=True)

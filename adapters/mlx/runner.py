@@ -200,8 +200,9 @@ class RowRunner(ABC):
         if finish_reason:
             rest = row.answer.finish()
             text, reasoning = text + rest[0], reasoning + rest[1]
-        if text or reasoning:
-            self._events.append((row, Written(text, reasoning)))
+        calls = row.answer.closed_calls()
+        if text or reasoning or calls:
+            self._events.append((row, Written(text, reasoning, calls)))
         return row.answer.stopped and not finish_reason
 
     def _chunk(self, reading: int, decoding: int) -> int:

@@ -8,12 +8,12 @@ from typing import Any
 from strands.types.streaming import StreamEvent
 
 from adapters.engine import Job
-from adapters.engine.protocol import Completion, Generated, MadeCall
+from adapters.engine.protocol import Completion, Generated, MadeCall, Partial
 from adapters.errors import AnswerIncomplete, ServerError, from_wire
 
 
 async def events(jobs: AsyncIterator[Job], forced: list[str] | None) -> AsyncIterator[StreamEvent]:
-    """The events of one answer. With `forced` the answer is the call of one of these tools.
+    """The events of one answer, each call as it is closed. With `forced` the answer is the call of one of these tools.
 
     An answer that ends without the job's end was cancelled, and has no stop. Raises what the job failed with.
     """
@@ -21,7 +21,7 @@ async def events(jobs: AsyncIterator[Job], forced: list[str] | None) -> AsyncIte
     yield {"messageStart": {"role": "assistant"}}
     async for job in jobs:
         if job.partial and not forced:
-            for event in blocks.grown(job.partial[0].reasoning, job.partial[0].text):
+            for event in blocks.grown(job.partial[0]):
                 yield event
         if job.view is None:
             continue
@@ -32,6 +32,7 @@ async def events(jobs: AsyncIterator[Job], forced: list[str] | None) -> AsyncIte
             if not isinstance(error, AnswerIncomplete) or not forced:
                 raise error
             yield {"messageStop": {"stopReason": "max_tokens"}}
+            yield _metadata(_completion(job))
             return
         completion = _completion(job)
         for event in _ended(completion, blocks, forced):
@@ -46,20 +47,14 @@ def _completion(job: Job) -> Completion:
 
 
 def _ended(completion: Completion, blocks: "_Blocks", forced: list[str] | None) -> Iterator[StreamEvent]:
-    calls = completion.tool_calls
+    calls = [_forced(completion, forced)] if forced else completion.tool_calls
     if forced:
-        calls = [_forced(completion, forced)]
+        yield from blocks.grown(Partial(tool_calls=calls))
     else:
-        yield from blocks.grown(completion.reasoning, completion.text)
-    readable = [call for call in calls if call.name is not None]
-    for call in calls:
-        if call.name is None:  # shown as it was written: a call that does not exist must not be claimed
-            yield from blocks.text(call.written)
+        yield from blocks.grown(Partial(text=completion.text, reasoning=completion.reasoning, tool_calls=calls))
     yield from blocks.close()
-    for call in readable:
-        yield from _call(call)
-    cut = completion.finish_reason == "length"
-    yield {"messageStop": {"stopReason": "max_tokens" if cut else "tool_use" if readable else "end_turn"}}
+    cut, called = completion.finish_reason == "length", any(call.name is not None for call in calls)
+    yield {"messageStop": {"stopReason": "max_tokens" if cut else "tool_use" if called else "end_turn"}}
     yield _metadata(completion)
 
 
@@ -95,25 +90,32 @@ def _metadata(completion: Completion) -> StreamEvent:
 
 
 class _Blocks:
-    """The block that is open, and how much of the answer has been given: reasoning first, then text."""
+    """The block that is open, and how much of the answer has been given: reasoning first, then text and calls."""
 
     def __init__(self) -> None:
         self._open: str | None = None
-        self._given = {"reasoning": 0, "text": 0}
+        self._given = {"reasoning": 0, "text": 0, "calls": 0}
 
-    def grown(self, reasoning: str, text: str) -> Iterator[StreamEvent]:
+    def grown(self, answer: Partial) -> Iterator[StreamEvent]:
         """What an answer has more than before."""
-        if more := reasoning[self._given["reasoning"] :]:
-            self._given["reasoning"] = len(reasoning)
+        if more := answer.reasoning[self._given["reasoning"] :]:
+            self._given["reasoning"] = len(answer.reasoning)
             yield from self._add("reasoning", {"reasoningContent": {"text": more}})
-        if more := text[self._given["text"] :]:
-            if self._open is None and not more.strip():
-                return  # a line's end before a call is no answer
+        for call in answer.tool_calls[self._given["calls"] :]:
+            self._given["calls"] += 1
+            yield from self._text(answer.text[: call.after])
+            if call.name is None:  # shown as it was written: a call that does not exist must not be claimed
+                yield from self._add("text", {"text": call.written})
+            else:
+                yield from self.close()
+                yield from _call(call)
+        yield from self._text(answer.text)
+
+    def _text(self, text: str) -> Iterator[StreamEvent]:
+        more = text[self._given["text"] :]
+        if more.strip() or (more and self._open == "text"):  # a line's end before a call is no answer
             self._given["text"] = len(text)
             yield from self._add("text", {"text": more})
-
-    def text(self, more: str) -> Iterator[StreamEvent]:
-        yield from self._add("text", {"text": more})
 
     def close(self) -> Iterator[StreamEvent]:
         if self._open is not None:

@@ -25,7 +25,7 @@ from adapters.recordings.conversation import (
     check_session,
 )
 from adapters.settings import read_settings
-from adapters.strands.messages import turns
+from adapters.strands.messages import check_tool_name, turns
 
 if TYPE_CHECKING:
     from strands import Agent
@@ -64,7 +64,12 @@ class TrainingRecorder(Plugin):
         self._threads: list[_Thread] = []
 
     def init_agent(self, agent: "Agent") -> None:
-        """Watch every call of the agent's model, as it is after all that changes it."""
+        """Watch every call of the agent's model, as it is after all that changes it.
+
+        Raises InvalidRequest for a tool whose name no model could call: the first call would fail for it.
+        """
+        for tool in agent.tool_names:
+            check_tool_name(tool)
         agent.add_middleware(InvokeModelStage, self._watch)
 
     async def _watch(self, context: Any, call: Any) -> AsyncGenerator[Any, None]:

@@ -130,10 +130,9 @@ def _completed(job: str, outcome: Generated, settings: Settings) -> list[Answer]
 
 def _answer(job: str, index: int, completion: Completion, outcome: Generated, most: int, settings: Settings) -> Answer:
     text, file = bounded(completion.text, most, f"{job}-{index + 1}.txt", settings)
-    if completion.error:
-        return Answer(state="failed", error=completion.error["message"], text=text, model=outcome.model)
     return Answer(
-        state="done",
+        state="failed" if completion.error else "done",
+        error=completion.error["message"] if completion.error else None,
         text=text,
         truncated=file is not None,
         file=file,

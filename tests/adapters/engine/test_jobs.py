@@ -53,7 +53,7 @@ async def test_followers_get_each_piece_of_text_once() -> None:
     listener, running = Listener(), job()
     running.follow(listener, 1)
     for piece in ("one ", "two ", "three"):
-        running.on_written(0, piece, "")
+        running.on_written(0, Partial(text=piece))
         await asyncio.sleep(0)
     running.finish("done", OUTCOME)
     assert listener.text == "one two three"
@@ -63,10 +63,10 @@ async def test_followers_get_each_piece_of_text_once() -> None:
 async def test_a_follower_that_comes_late_gets_what_there_was_once() -> None:
     early, late, running = Listener(), Listener(), job()
     running.follow(early, 1)
-    running.on_written(0, "one ", "")
+    running.on_written(0, Partial(text="one "))
     running.follow(late, 2)
     assert running.view().partial == [Partial(text="one ")]
-    running.on_written(0, "two", "")
+    running.on_written(0, Partial(text="two"))
     running.finish("done", OUTCOME)
     assert (early.text, late.text) == ("one two", "two")
 
@@ -83,7 +83,7 @@ async def test_a_job_ends_once() -> None:
     running = job()
     running.finish("done", OUTCOME)
     running.finish("failed", error={"type": "ServerError", "message": "late"})
-    running.on_written(0, "late", "")
+    running.on_written(0, Partial(text="late"))
     running.on_progress(Progress(phase="late"))
     assert (running.state, running.error, running.view().progress.phase) == ("done", None, "waiting")
 

@@ -47,7 +47,19 @@ def test_empty_reasoning_leaves_no_blank_lines() -> None:
 
 def test_tool_calls_are_kept_apart_when_tools_are_offered() -> None:
     answer = fed(AnswerText(MARKERS, tools=True), "Let me see.<tool_call>{1}</tool_call>\n<tool_call>{2}</tool_call>")
-    assert (answer.tool_calls, answer.text) == (["{1}", "{2}"], "Let me see.\n")
+    first, second = answer.tool_calls
+    assert (first.text, second.text, answer.text) == ("{1}", "{2}", "Let me see.\n")
+    assert (first.after, second.after) == (11, 12)
+
+
+def test_a_tool_call_is_told_once_and_only_when_it_is_closed() -> None:
+    answer = AnswerText(MARKERS, tools=True)
+    told = list[str]()
+    for piece in ("<tool_call>{1", "}</tool_", "call> and <tool_call>{2}</tool_call><tool_call>{3", ""):
+        answer.add(piece)
+        told.append(" ".join(call.text for call in answer.closed_calls()))
+    assert told == ["", "", "{1} {2}", ""]
+    assert not answer.tool_calls[-1].closed
 
 
 def test_tool_markup_is_text_when_no_tools_are_offered() -> None:

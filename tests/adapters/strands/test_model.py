@@ -120,6 +120,19 @@ def test_calls_have_ids_of_their_own() -> None:
     assert len({one["toolUseId"] for one in used}) == len(used) == 3
 
 
+async def test_a_call_comes_when_it_is_closed_while_the_model_writes_on() -> None:
+    wordy = "I add. " + call("add", '{"a": 1, "b": 1}') + "\nAnd then " + "more and " * 20
+    with saying(wordy):
+        events = await streamed(model(max_tokens=200), tool_specs=specs(add))
+    blocks = [event["contentBlockStart"]["start"] for event in events if "contentBlockStart" in event]
+    assert [block.get("toolUse", {}).get("name") for block in blocks] == [None, "add", None]
+    at = next(i for i, event in enumerate(events) if event.get("contentBlockStart", {}).get("start"))
+    assert sum("text" in event.get("contentBlockDelta", {}).get("delta", {}) for event in events[at:]) > 1
+    assert said(events).startswith("I add.")
+    assert said(events).rstrip().endswith("more and")
+    assert events[-2]["messageStop"]["stopReason"] == "tool_use"
+
+
 # --- what a model gets wrong
 
 
@@ -219,6 +232,12 @@ async def test_a_forced_call_is_a_call_whatever_the_model_would_say(choice: Any)
     (started,) = [event["contentBlockStart"]["start"] for event in events if "contentBlockStart" in event]
     assert started["toolUse"]["name"] in (("add",) if "tool" in choice else ("add", "other"))
     assert events[-2]["messageStop"]["stopReason"] == "tool_use"
+
+
+async def test_a_forced_call_that_is_cut_says_so_and_what_it_used() -> None:
+    events = await streamed(model(max_tokens=2), tool_specs=specs(add), tool_choice={"any": {}})
+    assert events[-2]["messageStop"]["stopReason"] == "max_tokens"
+    assert events[-1]["metadata"]["usage"]["outputTokens"] == 2
 
 
 async def test_a_choice_of_a_tool_that_is_not_offered_is_an_error() -> None:

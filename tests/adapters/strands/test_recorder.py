@@ -43,6 +43,12 @@ def roles(conversation: Conversation) -> list[str]:
     return [message.role for message in conversation.messages]
 
 
+@pytest.mark.parametrize("name", ["look.up", "x" * 65])
+def test_a_tool_that_no_model_could_call_is_told_when_the_agent_is_made(name: str, session: str) -> None:
+    with pytest.raises(InvalidRequest, match="cannot be called"):
+        agent(session, tool(name=name)(lambda: "never"))
+
+
 def test_a_turn_with_tools_is_one_conversation_in_order(session: str) -> None:
     with saying(call("add", '{"a": 2, "b": 3}'), call("add", '{"a": 5, "b": 1}'), "It is 6."):
         agent(session, add, system_prompt="Be kind.")("Add them.")
