@@ -21,7 +21,7 @@ check: $(READY)  ## Style and types.
 	$(BIN)/pyright
 
 test: check  ## Style, types and every test.
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 bench: $(READY)  ## Ratios, each measured in one run; prints a table.
 	$(BIN)/python -m tests.benchmarks

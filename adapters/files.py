@@ -62,3 +62,16 @@ def write_new(path: Path, text: str, overwrite: bool = False) -> None:
         raise FileRefused(f"{path} cannot be written ({error.strerror}); choose another folder") from error
     finally:
         draft.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Put a file there whole or not at all, in place of one that was there before. Raises OSError."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

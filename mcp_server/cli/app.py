@@ -7,8 +7,8 @@ import typer
 from rich.console import Console
 
 from adapters import __version__
-from adapters.errors import EngineBusy, ServerError
-from mcp_server.cli import adapters, models, running, sessions
+from adapters.errors import ServerError
+from mcp_server.cli import adapters, models, running, serving, sessions
 
 console = Console()
 errors = Console(stderr=True)
@@ -44,15 +44,8 @@ def demo() -> None:
     run(console)
 
 
-@app.command()
-def serve() -> None:
-    """Run the host in the foreground, for as long as this command runs. Clients find it by themselves."""
-    from mcp_server.host.__main__ import main as run_host
-
-    if other := running.host_process():
-        raise EngineBusy(f"a host is running already, process {other}; `mcp-server-mlx stop` ends it")
-    errors.print("The host runs; clients find it by themselves. Ctrl-C ends it.")
-    raise typer.Exit(run_host(ends_when_idle=False))
+app.command()(serving.serve)
+app.command()(serving.token)
 
 
 @app.command()

@@ -1,5 +1,7 @@
 """What the host knows about one client: its settings, what it may read, and the engine it shares with the others."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,3 +25,9 @@ class Connection:
 
 # The connection of the session that a request came in by; static resources are given no context by the SDK.
 CURRENT: ContextVar[Connection] = ContextVar("connection")
+
+
+@asynccontextmanager
+async def current_connection(_: object) -> AsyncIterator[Connection]:
+    """The connection that a server's sessions share where they are begun by the SDK."""
+    yield CURRENT.get()

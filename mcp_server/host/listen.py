@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from adapters import __version__
 from adapters.engine import EngineClient
-from adapters.errors import ServerError
+from adapters.errors import EngineBusy, ServerError
 from adapters.settings import Settings, for_client
 from adapters.sockets import is_own_user
 from mcp_server.host.connection import CURRENT, Connection
@@ -27,6 +27,7 @@ from mcp_server.host.server import make_server
 logger = logging.getLogger(__name__)
 
 LINE_LIMIT = 64 << 20
+MOST_CLIENTS = 1000
 _GREETING_SECONDS = 10.0
 _HOUSEKEEPING_SECONDS = 5.0
 
@@ -36,22 +37,24 @@ class Host:
 
     def __init__(self, settings: Settings, *, ends_when_idle: bool = True) -> None:
         self._settings, self._ends_when_idle = settings, ends_when_idle
-        self._engine = EngineClient()
+        self.engine = EngineClient()
         self._clients = 0
         self._used = time.monotonic()
         self._stopping = asyncio.Event()
 
-    async def serve(self, listening: socket.socket) -> None:
-        """Accept shims on this socket until the end."""
-        server = await asyncio.start_unix_server(self._connected, sock=listening, limit=LINE_LIMIT)
+    async def serve(self, listening: socket.socket | None) -> None:
+        """Accept shims on this socket until the end; without one, be there until the end."""
         housekeeping = asyncio.create_task(self._keep_house())
         try:
-            async with server:
+            if listening is None:
+                await self._stopping.wait()
+                return
+            async with await asyncio.start_unix_server(self._connected, sock=listening, limit=LINE_LIMIT) as server:
                 await self._stopping.wait()
                 server.close()
         finally:
             housekeeping.cancel()
-            await self._engine.close()
+            await self.engine.close()
 
     def stop(self) -> None:
         """Have `serve` return."""
@@ -92,7 +95,9 @@ class Host:
         if not greeting:
             return None
         try:
-            connection = connection_of(greeting, self._engine)
+            if self._clients > MOST_CLIENTS:
+                raise EngineBusy(f"{MOST_CLIENTS} clients are connected already; close some")
+            connection = connection_of(greeting, self.engine)
             make_server(connection.settings)  # before the answer: a tool that does not exist is a wrong option
             answer: dict[str, Any] = {"ok": True, "version": __version__}
         except (ServerError, ValueError, KeyError, TypeError) as error:

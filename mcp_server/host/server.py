@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from adapters import __version__
 from adapters.errors import InvalidRequest, ServerError
 from adapters.settings import Settings
+from mcp_server.host.connection import current_connection
 from mcp_server.resources import add_resources
 from mcp_server.tools import ALL_TOOLS, CHANGING_TOOLS, ToolDefinition
 
@@ -101,6 +102,7 @@ def _make_server(read_only: bool, names: tuple[str, ...]) -> Server:
         log_level="WARNING",
         tools=[_strict(definition) for definition in selected_tools(read_only, names)],
         cache_hints=dict.fromkeys(_LISTS, _LASTING),
+        lifespan=current_connection,
     )
     add_resources(server)
     return server

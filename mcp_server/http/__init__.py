@@ -1,0 +1,1 @@
+"""Streamable HTTP for clients that start nothing: behind a token, Host and Origin checks, and limits."""
