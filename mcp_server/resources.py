@@ -1,13 +1,18 @@
 """The library as resources, for clients that let a person attach them."""
 
 import asyncio
+import contextlib
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError
+from mcp.types import Resource
 
 from adapters.errors import AdapterNotFound, InvalidRequest, JobNotFound
+from adapters.lora.library import names as adapter_names
 from adapters.lora.library import shelved
+from adapters.places import lora_folder, recordings_folder
 from adapters.recordings import store
 from mcp_server.host.connection import CURRENT
 from mcp_server.tools.following import following
@@ -18,6 +23,33 @@ if TYPE_CHECKING:
     from mcp.server import MCPServer
 
 _KNOWN_SECONDS = 10.0
+# Of each kind, in the list of resources; templates and completions reach the others.
+_MOST_LISTED = 100
+
+
+def shelf_resources() -> list[Resource]:
+    """The adapters and sessions that there are, newest first: what a person can attach by picking it."""
+    adapters = [
+        Resource(
+            uri=f"adapter://{path.name}", name=path.name, title=f"Adapter {path.name}", mime_type="application/json"
+        )
+        for path in _newest([lora_folder() / name for name in adapter_names()])
+    ]
+    sessions = [
+        Resource(
+            uri=f"session://{path.stem}", name=path.stem, title=f"Session {path.stem}", mime_type="application/json"
+        )
+        for path in _newest(list(recordings_folder().glob("*.jsonl")))
+    ]
+    return adapters + sessions
+
+
+def _newest(paths: list[Path]) -> list[Path]:
+    stamped = list[tuple[float, Path]]()
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            stamped.append((path.stat().st_mtime, path))
+    return [path for _, path in sorted(stamped, reverse=True)[:_MOST_LISTED]]
 
 
 def add_resources(server: "MCPServer[Any]") -> None:

@@ -22,6 +22,7 @@ from adapters.errors import EngineBusy, ServerError
 from adapters.settings import Settings, for_client
 from adapters.sockets import is_own_user
 from mcp_server.host.connection import CURRENT, Connection
+from mcp_server.host.library_watch import watch_library
 from mcp_server.host.server import make_server
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class Host:
 
     async def serve(self, listening: socket.socket | None) -> None:
         """Accept shims on this socket until the end; without one, be there until the end."""
-        housekeeping = asyncio.create_task(self._keep_house())
+        tasks = [asyncio.create_task(self._keep_house()), asyncio.create_task(watch_library())]
         try:
             if listening is None:
                 await self._stopping.wait()
@@ -53,7 +54,8 @@ class Host:
                 await self._stopping.wait()
                 server.close()
         finally:
-            housekeeping.cancel()
+            for task in tasks:
+                task.cancel()
             await self.engine.close()
 
     def stop(self) -> None:

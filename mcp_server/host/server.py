@@ -1,22 +1,27 @@
 """The MCP server that a client talks to: its tools, its instructions, and errors that say what to do next."""
 
-from functools import lru_cache
+import asyncio
+from functools import lru_cache, partial
 from typing import Any
 
 from mcp import MCPError
 from mcp.server import MCPServer
 from mcp.server.caching import CacheableMethod, CacheHint
+from mcp.server.lowlevel.server import NotificationOptions
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
-from mcp.types import INVALID_PARAMS
+from mcp.types import INVALID_PARAMS, Resource, SubscribeRequestParams, UnsubscribeRequestParams
 from pydantic import ValidationError
 
 from adapters import __version__
 from adapters.errors import InvalidRequest, ServerError
 from adapters.settings import Settings
+from mcp_server.completions import add_completions
 from mcp_server.host.connection import current_connection
-from mcp_server.resources import add_resources
+from mcp_server.host.notices import NOTICES
+from mcp_server.prompts import add_prompts
+from mcp_server.resources import add_resources, shelf_resources
 from mcp_server.tools import ALL_TOOLS, CHANGING_TOOLS, ToolDefinition
 
 NAME = "mcp-server-mlx"
@@ -33,13 +38,8 @@ with it by its name. `list-library` shows the models, adapters, sessions and job
 demonstration models: very simple instructions, plain coloured shapes, short spoken commands."""
 
 _LASTING = CacheHint(ttl_ms=3_600_000, scope="public")
-_LISTS: tuple[CacheableMethod, ...] = (
-    "server/discover",
-    "tools/list",
-    "prompts/list",
-    "resources/templates/list",
-    "resources/list",
-)
+_LISTS: tuple[CacheableMethod, ...] = ("server/discover", "tools/list", "prompts/list", "resources/templates/list")
+_CHANGING = CacheHint(ttl_ms=2_000, scope="private")
 
 
 class Server(MCPServer[Any]):
@@ -59,6 +59,10 @@ class Server(MCPServer[Any]):
             if isinstance(cause, ValidationError):
                 raise ToolError(f"{name}: {describe(cause)}") from cause
             raise ToolError(str(cause) if isinstance(cause, ToolError) else str(error)) from cause
+
+    async def list_resources(self) -> list[Resource]:
+        """The library's models, and each adapter and session that there is now."""
+        return [*await super().list_resources(), *await asyncio.to_thread(shelf_resources)]
 
 
 def describe(error: ValidationError) -> str:
@@ -101,11 +105,26 @@ def _make_server(read_only: bool, names: tuple[str, ...]) -> Server:
         instructions=INSTRUCTIONS,
         log_level="WARNING",
         tools=[_strict(definition) for definition in selected_tools(read_only, names)],
-        cache_hints=dict.fromkeys(_LISTS, _LASTING),
+        cache_hints={**dict.fromkeys(_LISTS, _LASTING), "resources/list": _CHANGING},
         lifespan=current_connection,
+        subscriptions=NOTICES.bus,
+        middleware=[NOTICES.remember],
     )
     add_resources(server)
+    add_prompts(server)
+    add_completions(server)
+    _tell_of_changes(server)
     return server
+
+
+def _tell_of_changes(server: Server) -> None:
+    """Have clients of the handshake era told of changes, too: the SDK serves those of the modern one by itself."""
+    lowlevel = server._lowlevel_server  # pyright: ignore[reportPrivateUsage]
+    lowlevel.add_request_handler("resources/subscribe", SubscribeRequestParams, NOTICES.subscribe)
+    lowlevel.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, NOTICES.unsubscribe)
+    told = NotificationOptions(resources_changed=True)
+    offered = partial(lowlevel.create_initialization_options, told)
+    lowlevel.create_initialization_options = offered  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _strict(definition: ToolDefinition) -> Tool:

@@ -17,6 +17,7 @@ from adapters.settings import read_settings
 from adapters.sockets import listener
 from mcp_server.host.__main__ import LOG_FORMAT
 from mcp_server.host.connection import CURRENT
+from mcp_server.host.library_watch import watch_library
 from mcp_server.host.listen import connection_of
 from mcp_server.host.server import make_server
 
@@ -39,6 +40,7 @@ async def _run(greeting: bytes) -> None:
         assert listening is not None
         engine = Engine(read_settings(), ends_when_idle=False)
         serving = asyncio.create_task(engine.serve(listening))
+        watching = asyncio.create_task(watch_library())
         client = EngineClient(path=str(Path(folder) / "engine.sock"))
         try:
             connection = connection_of(greeting, client)
@@ -47,6 +49,7 @@ async def _run(greeting: bytes) -> None:
             async with stdio_server() as (from_client, to_client):
                 await serve_dual_era_loop(server, from_client, to_client, lifespan_state=connection)
         finally:
+            watching.cancel()
             await client.close()
             engine.stop()
             await serving

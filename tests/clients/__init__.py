@@ -1,0 +1,1 @@
+"""Clients that others wrote, against the real server over stdio and HTTP."""

@@ -1,0 +1,1 @@
+"""The public conformance suite of the Model Context Protocol, run against the server that is shipped."""
