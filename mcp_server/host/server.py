@@ -98,20 +98,21 @@ def selected_tools(read_only: bool, names: tuple[str, ...]) -> list[ToolDefiniti
 
 @lru_cache(maxsize=32)
 def _make_server(read_only: bool, names: tuple[str, ...]) -> Server:
+    selected = selected_tools(read_only, names)
     server = Server(
         NAME,
         title=TITLE,
         version=__version__,
         instructions=INSTRUCTIONS,
         log_level="WARNING",
-        tools=[_strict(definition) for definition in selected_tools(read_only, names)],
+        tools=[_strict(definition) for definition in selected],
         cache_hints={**dict.fromkeys(_LISTS, _LASTING), "resources/list": _CHANGING},
         lifespan=current_connection,
         subscriptions=NOTICES.bus,
         middleware=[NOTICES.remember],
     )
     add_resources(server)
-    add_prompts(server)
+    add_prompts(server, {definition.name for definition in selected})
     add_completions(server)
     _tell_of_changes(server)
     return server
