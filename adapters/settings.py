@@ -38,9 +38,9 @@ class Settings(BaseSettings):
     reply_within: float = Field(default=45.0, ge=1, le=3600, description="seconds within which a tool answers")
     read_only: bool = Field(default=False, description="leave out the tools that change anything")
     tools: Names = Field(default=(), description="offer only these tools")
-    model: str = Field(default="starter", description="what the model name `default` stands for")
-    vision_model: str = Field(default="starter-vision", description="the default model of describe-image")
-    speech_model: str = Field(default="starter-speech", description="the default model of transcribe")
+    model: str = Field(default="auto", description="what the model name `default` stands for")
+    vision_model: str = Field(default="auto", description="the default model of describe-image")
+    speech_model: str = Field(default="auto", description="the default model of transcribe")
     offline: bool = Field(default=False, description="never touch the network")
     standalone: bool = Field(default=False, description="run everything in this one process")
 

@@ -1,7 +1,7 @@
 """An agent that thinks with a model on this machine, and calls a function of this program.
 
 Runs offline on the starter model, which is tiny. Name a real one to see more: `python first_agent.py
-mlx-community/Qwen3-4B-4bit`.
+mlx-community/Qwen3.5-4B-MLX-4bit`.
 """
 
 import sys

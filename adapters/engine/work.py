@@ -101,7 +101,7 @@ async def _outcome(
 
 async def _folder(job: RunningJob, name: str, offline: bool, settings: Settings) -> tuple[str, Path]:
     """The name to show and the folder of a model, fetched from the hub if it is not here."""
-    found: ModelName = await asyncio.to_thread(resolve, name, settings.model, _offline(settings, offline))
+    found: ModelName = await asyncio.to_thread(resolve, name, _offline(settings, offline))
     return found.shown, found.folder or await _fetched(job, found.shown)
 
 
@@ -183,7 +183,7 @@ async def _shown(job: RunningJob, work: Generate, settings: Settings) -> tuple["
 
 async def count_tokens(work: Generate, backend: Backend, settings: Settings) -> int:
     """The tokens of the first conversation as its model reads it. Raises ModelNotFound for one that is not here yet."""
-    found = await asyncio.to_thread(resolve, work.model, settings.model, _offline(settings, True))
+    found = await asyncio.to_thread(resolve, work.model, _offline(settings, True))
     assert found.folder is not None  # offline, a name that is not here was refused
     shows = bool(media_of(work.conversations[0]))
     await asyncio.to_thread(check_ability, found.shown, found.folder, "vision" if shows else "text")

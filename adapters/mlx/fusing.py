@@ -35,7 +35,7 @@ def fuse(adapter: str, target: Path, settings: Settings, *, dequantize: bool = F
     if folder is None:
         raise InvalidRequest(f"{adapter} is not on this machine yet; use it once, then fuse it")
     files = check_files(folder)
-    named = resolve(base_of(folder), settings.model, settings)
+    named = resolve(base_of(folder), settings)
     if named.folder is None:
         raise ModelNotFound(
             f"{named.shown}, which the adapter belongs to, is not on this machine; `mcp-server-mlx models pull {named.shown}` fetches it"

@@ -51,7 +51,7 @@ def _read_card(folder: Path, stamp: tuple[tuple[str, int], ...]) -> ModelCard:
     weights = weight_files(folder)
     if not weights:
         raise UnsupportedModel(
-            f"{folder} has no weights (no model*.safetensors); give the folder of a model in MLX format, or a hub id such as mlx-community/Qwen3-4B-4bit"
+            f"{folder} has no weights (no model*.safetensors); give the folder of a model in MLX format, or a hub id such as mlx-community/Qwen3.5-4B-MLX-4bit"
         )
     text: dict[str, Any] = config.get("text_config") or config
     abilities = abilities_of(config)

@@ -8,11 +8,14 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from adapters.errors import InvalidRequest, ModelNotFound, UnsupportedModel
+from adapters.models.abilities import Ability
+from adapters.models.recommended import AUTO, RECOMMENDED, default_model, recommended
 from adapters.settings import Settings
 
 STARTER = Path(__file__).parent.parent / "starter"
 # The models that this project makes and ships, by the name that stands for each.
 STARTERS = {"starter": STARTER / "text", "starter-vision": STARTER / "vision", "starter-speech": STARTER / "speech"}
+STARTER_NAMES: dict[Ability, str] = {"text": "starter", "vision": "starter-vision", "speech": "starter-speech"}
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 
 
@@ -24,13 +27,18 @@ class ModelName:
     folder: Path | None
 
 
-def resolve(name: str, default: str, settings: Settings, readable: Iterable[Path] | None = None) -> ModelName:
-    """What `name` means on this machine; `default` is what the name "default" stands for.
+def resolve(
+    name: str, settings: Settings, ability: Ability = "text", readable: Iterable[Path] | None = None
+) -> ModelName:
+    """What `name` means on this machine; `ability` is the job for which "default", "auto" and "recommended" stand.
 
     `readable` are the folders from which models may be named by path; None allows any (the user's own command line).
-    Raises ModelNotFound with the nearest names, UnsupportedModel for a path that is no folder.
+    Raises ModelNotFound with the nearest names, UnsupportedModel for a path that is no folder, DoesNotFit where no
+    recommended model suits the machine.
     """
-    wanted = (default if name in ("", "default") else name).strip()
+    wanted = default_model(ability, settings) if name in ("", "default", AUTO) else name.strip()
+    if wanted == RECOMMENDED:
+        wanted = recommended(ability, settings)
     if wanted in STARTERS:
         return ModelName(wanted, STARTERS[wanted])
     if wanted.startswith(("/", "~", "./", "../")):
@@ -102,4 +110,4 @@ def known_names() -> list[str]:
 def _nearest(wanted: str) -> str:
     known = known_names()
     close = difflib.get_close_matches(wanted, known, n=3, cutoff=0.4) or known[:5]
-    return f"on this machine there is {', '.join(close)}; list-library with kind 'models' shows all, and a hub id such as mlx-community/Qwen3-4B-4bit is downloaded when it is asked for"
+    return f"on this machine there is {', '.join(close)}; list-library with kind 'models' shows all, and a hub id such as mlx-community/Qwen3.5-4B-MLX-4bit is downloaded when it is asked for"

@@ -215,7 +215,7 @@ class MLXModel(Model):
         if name not in self._cards:
             try:
                 settings = read_settings()
-                found = resolve(name, settings.model, settings.model_copy(update={"offline": True}))
+                found = resolve(name, settings.model_copy(update={"offline": True}))
                 if found.folder is not None:
                     self._cards[name] = read_card(found.folder)
             except ServerError as error:

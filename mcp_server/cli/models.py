@@ -6,12 +6,22 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from adapters.engine import EngineClient
 from adapters.engine.protocol import Download, Downloaded, EngineStatus
 from adapters.errors import from_wire
+from adapters.models.abilities import Ability
 from adapters.models.library import models_on_disk
+from adapters.models.names import STARTERS, in_hub_cache
+from adapters.models.recommended import (
+    ABILITIES,
+    RECOMMENDED,
+    default_model,
+    machine_gb,
+    recommended,
+    suiting,
+)
 from adapters.settings import read_settings
 from mcp_server.cli.sizes import size
 
@@ -25,8 +35,8 @@ def list_models() -> None:
     status = asyncio.run(_status())
     loaded = {model.folder for model in status.models} if status else set()
     settings = read_settings()
-    defaults = {settings.model, settings.vision_model, settings.speech_model}
-    table = Table("name", "can do", "architecture", "size", "context", "", box=None, header_style="bold")
+    defaults = {default_model(ability, settings) for ability in ABILITIES}
+    table = Table(Column("name", no_wrap=True), "can do", "architecture", "size", "context", "", box=None, header_style="bold")
     for entry in models_on_disk():
         if entry.card is None:
             table.add_row(entry.name, "", "", "", "", f"[red]{entry.problem}[/red]")
@@ -48,9 +58,41 @@ def list_models() -> None:
 
 
 @app.command()
-def pull(model: Annotated[str, typer.Argument(help="A hub id, such as mlx-community/Qwen3-4B-4bit.")]) -> None:
+def recommend() -> None:
+    """Show which models suit this machine, by job, and what `default` stands for now."""
+    settings = read_settings()
+    console.print(f"This machine has {machine_gb(settings):.0f} GB of memory to choose by.", highlight=False)
+    rows = Table("for", Column("model", no_wrap=True), "about", "", box=None, header_style="bold")
+    for ability in ABILITIES:
+        default = default_model(ability, settings)
+        for place, one in enumerate(suiting(ability, settings)):
+            notes = [
+                "recommended" if place == 0 else "",
+                "on this machine" if in_hub_cache(one.name) else "",
+                "default" if one.name == default else "",
+            ]
+            rows.add_row("" if place else ability, one.name, size(one.bytes), ", ".join(filter(None, notes)))
+        if default in STARTERS:
+            rows.add_row("", default, "", "default, until one is here")
+    console.print(rows)
+    console.print(
+        "`mcp-server-mlx models pull recommended` gets the first; `--for vision` and `--for speech` those of other jobs.\n"
+        "`default` is the best of these that is here, or the model that the settings name. Sizes are worked out from the\n"
+        "models' names. Older Whisper repositories of mlx-community hold weights.npz and no processor files: they are refused.",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@app.command()
+def pull(
+    model: Annotated[
+        str, typer.Argument(help="A hub id, such as mlx-community/Qwen3.5-4B-MLX-4bit, or `recommended`.")
+    ],
+    job: Annotated[Ability, typer.Option("--for", help="The job that `recommended` is for.")] = "text",
+) -> None:
     """Download a model, so that its first use does not have to. What was fetched before is kept."""
-    outcome = asyncio.run(_pull(model))
+    outcome = asyncio.run(_pull(recommended(job, read_settings()) if model == RECOMMENDED else model))
     console.print(
         f"{outcome.model} is on this machine: {size(outcome.bytes)} in {outcome.folder}",
         highlight=False,

@@ -14,9 +14,9 @@ from adapters.settings import Settings
 # Clients cut or refuse larger results: characters of one answer, and of all answers of a call together.
 MOST_CHARACTERS = 40_000
 STARTER_NOTES = {
-    "starter": "starter is a tiny demonstration model; name a real one with `model`, or set one with --model",
-    "starter-vision": "starter-vision is a tiny demonstration model that knows plain coloured shapes only; name a real one with `model`, or set one with --vision-model",
-    "starter-speech": "starter-speech is a tiny demonstration model that knows digits and short commands only; name a real one with `model`, or set one with --speech-model",
+    "starter": "starter is a tiny demonstration model; for a real one run `mcp-server-mlx models pull recommended`, or name one with `model`",
+    "starter-vision": "starter-vision is a tiny demonstration model that knows plain coloured shapes only; for a real one run `mcp-server-mlx models pull recommended --for vision`, or name one with `model`",
+    "starter-speech": "starter-speech is a tiny demonstration model that knows digits and short commands only; for a real one run `mcp-server-mlx models pull recommended --for speech`, or name one with `model`",
 }
 
 

@@ -78,7 +78,7 @@ async def describe_image(
         raise InvalidRequest("prompt is empty; write a question or an instruction, or leave it out")
     shown = await asyncio.to_thread(_shown, images, video, connection.grants)
     user = {"role": "user", "content": [*shown, {"type": "text", "text": prompt}]}
-    wanted, named = await named_adapter(connection, adapter, model, connection.settings.vision_model)
+    wanted, named = await named_adapter(connection, adapter, model, "vision")
     work = Generate(
         kind="describe",
         model=named,

@@ -70,7 +70,9 @@ async def generate(
     ] = None,
     model: Annotated[
         str,
-        Field(description="`default`, `starter`, a hub id such as mlx-community/Qwen3-4B-4bit, or an absolute folder."),
+        Field(
+            description="`default`, `starter`, a hub id such as mlx-community/Qwen3.5-4B-MLX-4bit, or an absolute folder."
+        ),
     ] = "default",
     adapter: AdapterArgument = None,
     max_tokens: MaxTokens = 1024,

@@ -15,6 +15,7 @@ from adapters.lora.library import Shelved as ShelvedAdapter
 from adapters.lora.library import shelf
 from adapters.models.abilities import Ability
 from adapters.models.library import Shelved, models_on_disk
+from adapters.models.recommended import ABILITIES, default_model
 from adapters.places import jobs_folder
 from adapters.recordings import store
 from adapters.settings import GB, Settings
@@ -117,7 +118,8 @@ async def whole_library(connection: Connection, kind: Kind) -> Library:
     library = Library()
     if kind in ("models", "all"):
         found = await asyncio.to_thread(lambda: list(models_on_disk()))
-        library.models = [_model_entry(entry, status, connection) for entry in found]
+        defaults = await asyncio.to_thread(_defaults, connection.settings)
+        library.models = [_model_entry(entry, status, entry.name in defaults) for entry in found]
     if kind in ("adapters", "all"):
         library.adapters = await asyncio.to_thread(_adapter_entries)
     if kind in ("sessions", "all"):
@@ -131,13 +133,13 @@ async def whole_library(connection: Connection, kind: Kind) -> Library:
     return library
 
 
-def _model_entry(entry: Shelved, status: EngineStatus | None, connection: Connection) -> ModelEntry:
+def _model_entry(entry: Shelved, status: EngineStatus | None, default: bool) -> ModelEntry:
     loaded: list[LoadedModel] = status.models if status else []
     card = entry.card
     limit = status.memory_limit if status else 0
     return ModelEntry(
         name=entry.name,
-        default=entry.name in _defaults(connection.settings),
+        default=default,
         abilities=list(card.abilities) if card else None,
         architecture=card.architecture if card else None,
         bytes=card.weight_bytes if card else None,
@@ -150,7 +152,7 @@ def _model_entry(entry: Shelved, status: EngineStatus | None, connection: Connec
 
 
 def _defaults(settings: Settings) -> set[str]:
-    return {settings.model, settings.vision_model, settings.speech_model}
+    return {default_model(ability, settings) for ability in ABILITIES}
 
 
 def _adapter_entries() -> list[AdapterEntry]:

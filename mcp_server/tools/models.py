@@ -5,34 +5,35 @@ import contextlib
 
 from adapters.errors import BadAdapter
 from adapters.lora.library import base_of, resolve_adapter
+from adapters.models.abilities import Ability
 from adapters.models.names import resolve
 from mcp_server.host.connection import Connection
 
 
-async def named_model(connection: Connection, name: str, default: str | None = None) -> str:
-    """The model to ask the engine for; `default` is what "default" stands for in the tool that asks.
+async def named_model(connection: Connection, name: str, ability: Ability = "text") -> str:
+    """The model to ask the engine for; `ability` is the job for which "default" stands.
 
     Raises ModelNotFound and the like when this client may not use it.
     """
     settings = connection.settings
-    found = await asyncio.to_thread(resolve, name, default or settings.model, settings, connection.grants.folders)
+    found = await asyncio.to_thread(resolve, name, settings, ability, connection.grants.folders)
     return found.shown
 
 
 async def named_adapter(
-    connection: Connection, adapter: str | None, model: str, default: str | None = None
+    connection: Connection, adapter: str | None, model: str, ability: Ability = "text"
 ) -> tuple[str | None, str]:
     """The adapter and the model to ask the engine for; a model that was left out is the adapter's own.
 
     Raises AdapterNotFound, ModelNotFound and the like when this client may not use one of them.
     """
     if adapter is None:
-        return None, await named_model(connection, model, default)
+        return None, await named_model(connection, model, ability)
     found = await asyncio.to_thread(resolve_adapter, adapter, connection.settings, connection.grants.folders)
     if model not in ("", "default"):
-        return found.shown, await named_model(connection, model, default)
+        return found.shown, await named_model(connection, model, ability)
     if found.folder is None:
         return found.shown, "default"  # the engine reads what it belongs to once it is here
     with contextlib.suppress(BadAdapter):  # one that does not say: the usual model is tried, and refused if need be
         model = await asyncio.to_thread(base_of, found.folder)
-    return found.shown, await named_model(connection, model, default)
+    return found.shown, await named_model(connection, model, ability)

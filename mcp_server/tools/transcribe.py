@@ -76,7 +76,7 @@ async def transcribe(
     if save_to is not None:
         target = await asyncio.to_thread(_target, save_to, format, connection.grants, connection.settings)
     work = Transcribe(
-        model=await named_model(connection, model, connection.settings.speech_model),
+        model=await named_model(connection, model, "speech"),
         audio=str(path),
         language=language,
         task=task,

@@ -22,7 +22,7 @@ def test_a_clients_settings_ignore_the_hosts_own_environment(isolated: Path, mon
     settings_file().write_text('vision_model = "from-file"\n')
     monkeypatch.setenv("MCP_SERVER_MLX_MODEL", "of-another-client")
     settings = for_client({"reply_within": "7"})
-    assert (settings.model, settings.reply_within, settings.vision_model) == ("starter", 7, "from-file")
+    assert (settings.model, settings.reply_within, settings.vision_model) == ("auto", 7, "from-file")
 
 
 def test_lists_are_read_from_one_string(isolated: Path) -> None:

@@ -16,28 +16,28 @@ def settings(isolated: Path) -> Settings:
 
 
 def test_an_alias_is_a_folder_of_the_package(settings: Settings) -> None:
-    assert resolve("starter", "starter", settings).folder == STARTERS["starter"]
+    assert resolve("starter", settings).folder == STARTERS["starter"]
 
 
 @pytest.mark.parametrize("name", ["default", ""])
 def test_default_is_what_the_settings_say(settings: Settings, name: str) -> None:
-    assert resolve(name, "starter", settings).shown == "starter"
+    assert resolve(name, settings).shown == "starter"
 
 
 def test_a_name_that_is_none_gets_the_nearest(settings: Settings) -> None:
     with pytest.raises(ModelNotFound, match=r"no model 'startr'.*starter"):
-        resolve("startr", "starter", settings)
+        resolve("startr", settings)
 
 
 def test_a_folder_is_named_by_its_path(settings: Settings, tmp_path: Path) -> None:
     folder = copy_of_starter(tmp_path / "mine")
-    assert resolve(str(folder), "starter", settings, [tmp_path]).folder == folder
+    assert resolve(str(folder), settings, readable=[tmp_path]).folder == folder
 
 
 def test_a_folder_outside_the_grants_is_refused(settings: Settings, tmp_path: Path) -> None:
     folder = copy_of_starter(tmp_path / "mine")
     with pytest.raises(ModelNotFound, match="--allow"):
-        resolve(str(folder), "starter", settings, [tmp_path / "other"])
+        resolve(str(folder), settings, readable=[tmp_path / "other"])
 
 
 def test_a_link_out_of_the_grants_is_refused(settings: Settings, tmp_path: Path) -> None:
@@ -45,31 +45,31 @@ def test_a_link_out_of_the_grants_is_refused(settings: Settings, tmp_path: Path)
     (tmp_path / "granted").mkdir()
     (tmp_path / "granted" / "link").symlink_to(folder)
     with pytest.raises(ModelNotFound, match="outside the granted folders"):
-        resolve(str(tmp_path / "granted" / "link"), "starter", settings, [tmp_path / "granted"])
+        resolve(str(tmp_path / "granted" / "link"), settings, readable=[tmp_path / "granted"])
 
 
 def test_model_folders_of_the_settings_are_open_to_all(isolated: Path, tmp_path: Path) -> None:
     folder = copy_of_starter(tmp_path / "mine")
     settings = for_client({"model_folders": [str(tmp_path)]})
-    assert resolve(str(folder), "starter", settings, []).folder == folder
+    assert resolve(str(folder), settings, readable=[]).folder == folder
 
 
 def test_a_path_that_is_no_folder_is_named(settings: Settings) -> None:
     with pytest.raises(UnsupportedModel, match="/nowhere is not a folder"):
-        resolve("/nowhere", "starter", settings)
+        resolve("/nowhere", settings)
 
 
 def test_a_hub_model_that_is_not_here_must_be_fetched(settings: Settings) -> None:
-    assert resolve("some-org/some-model", "starter", settings).folder is None
+    assert resolve("some-org/some-model", settings).folder is None
 
 
 def test_offline_forbids_to_fetch(isolated: Path) -> None:
     with pytest.raises(ModelNotFound, match="--offline forbids"):
-        resolve("some-org/some-model", "starter", for_client({"offline": True}))
+        resolve("some-org/some-model", for_client({"offline": True}))
 
 
 def test_only_allowed_models_are_fetched(isolated: Path) -> None:
     settings = for_client({"allowed_models": "mlx-community/*"})
-    assert resolve("mlx-community/some-model", "starter", settings).folder is None
+    assert resolve("mlx-community/some-model", settings).folder is None
     with pytest.raises(ModelNotFound, match="allowed_models"):
-        resolve("some-org/some-model", "starter", settings)
+        resolve("some-org/some-model", settings)

@@ -105,3 +105,10 @@ def test_a_wrong_setting_is_one_line(own_home: Home) -> None:
     _, error = process.communicate(timeout=60)
     assert process.returncode != 0
     assert b"host could not be reached" in error or b"reply_within" in error
+
+
+def test_models_that_suit_this_machine_are_shown(shared_home: Home) -> None:
+    ran = shared_home.command("models", "recommend")
+    assert ran.returncode == 0, ran.stderr
+    for word in ("text", "vision", "speech", "GB of memory", "pull recommended", "weights.npz"):
+        assert word in ran.stdout

@@ -52,7 +52,7 @@ async def test_a_client_of_the_handshake_era_hears_of_it_too(shared_home: Home) 
     async def hear(message: Any) -> None:
         heard.append(f"{message.method} {getattr(message.params, 'uri', '')}".strip())
 
-    command, *arguments = MODULE
+    command, *arguments = map(str, MODULE)
     parameters = StdioServerParameters(command=command, args=arguments, env=shared_home.environment)
     async with Client(parameters, mode="legacy", message_handler=hear) as client:
         assert client.server_capabilities.resources is not None
