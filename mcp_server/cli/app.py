@@ -8,7 +8,7 @@ from rich.console import Console
 
 from adapters import __version__
 from adapters.errors import ServerError
-from mcp_server.cli import adapters, models, running, serving, sessions
+from mcp_server.cli import adapters, models, running, serving, sessions, setup
 
 console = Console()
 errors = Console(stderr=True)
@@ -44,6 +44,7 @@ def demo() -> None:
     run(console)
 
 
+app.command()(setup.setup)
 app.command()(serving.serve)
 app.command()(serving.token)
 

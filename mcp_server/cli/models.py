@@ -36,7 +36,9 @@ def list_models() -> None:
     loaded = {model.folder for model in status.models} if status else set()
     settings = read_settings()
     defaults = {default_model(ability, settings) for ability in ABILITIES}
-    table = Table(Column("name", no_wrap=True), "can do", "architecture", "size", "context", "", box=None, header_style="bold")
+    table = Table(
+        Column("name", no_wrap=True), "can do", "architecture", "size", "context", "", box=None, header_style="bold"
+    )
     for entry in models_on_disk():
         if entry.card is None:
             table.add_row(entry.name, "", "", "", "", f"[red]{entry.problem}[/red]")

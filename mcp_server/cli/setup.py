@@ -1,0 +1,119 @@
+"""`mcp-server-mlx setup CLIENT`: this server in a client's configuration."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.syntax import Syntax
+from rich.text import Text
+
+from adapters.errors import InvalidRequest
+from adapters.settings import read_settings
+from mcp_server.clients.configuration import Configuration, configuration
+from mcp_server.clients.entry import make_entry
+from mcp_server.clients.known import CLIENTS, known_client
+
+console = Console()
+
+_NAMES = ", ".join(client.name for client in CLIENTS)
+
+
+def setup(
+    client: Annotated[str, typer.Argument(help=f"One of {_NAMES}.")],
+    allow: Annotated[
+        list[Path], typer.Option(help="A folder that its tools may read. Repeatable; asked for if left out.")
+    ] = [],  # noqa: B006
+    model: Annotated[str | None, typer.Option(help="The default model of generate.")] = None,
+    vision_model: Annotated[str | None, typer.Option(help="The default model of describe-image.")] = None,
+    speech_model: Annotated[str | None, typer.Option(help="The default model of transcribe.")] = None,
+    reply_within: Annotated[float | None, typer.Option(help="Seconds; by default what fits the client.")] = None,
+    tools: Annotated[str | None, typer.Option(help="Offer only these tools: a,b.")] = None,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Leave out the tools that change anything.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False,
+    name: Annotated[str, typer.Option(help="The entry's name.")] = "mlx",
+    project: Annotated[
+        Path | None, typer.Option(help="Write the configuration of this project's folder instead.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the difference, and write nothing.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Take the entry out.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Put this server into a client's configuration, or take it out. Shows the difference first; keeps a backup."""
+    found = configuration(known_client(client), project.absolute() if project else None)
+    if remove:
+        changed = found.without_entry(name)
+    else:
+        folders = allow or ([] if yes or dry_run else _asked_folders())
+        options = _options(folders, model, vision_model, speech_model, reply_within, tools, read_only, offline)
+        changed = found.with_entry(name, make_entry(found.client, options))
+    _carry_out(found, changed, dry_run=dry_run, yes=yes)
+
+
+def _options(
+    folders: list[Path],
+    model: str | None,
+    vision_model: str | None,
+    speech_model: str | None,
+    reply_within: float | None,
+    tools: str | None,
+    read_only: bool,
+    offline: bool,
+) -> list[str]:
+    """The server's options, checked: an entry that cannot start is not written."""
+    absolute = [folder.expanduser().absolute() for folder in folders]
+    if missing := [folder for folder in absolute if not folder.is_dir()]:
+        raise InvalidRequest(f"{missing[0]} is not a folder; grant one that is there")
+    made = [word for folder in absolute for word in ("--allow", str(folder))]
+    valued = {
+        "model": model,
+        "vision-model": vision_model,
+        "speech-model": speech_model,
+        "reply-within": f"{reply_within:g}" if reply_within is not None else None,
+        "tools": tools,
+    }
+    given = {option: value for option, value in valued.items() if value is not None}
+    made += [word for option, value in given.items() for word in (f"--{option}", value)]
+    made += ["--read-only"] * read_only + ["--offline"] * offline
+    from mcp_server.host.server import selected_tools  # here: it imports the SDK
+
+    settings = read_settings(**{option.replace("-", "_"): value for option, value in given.items()})
+    selected_tools(read_only, settings.tools)
+    return made
+
+
+def _asked_folders() -> list[Path]:
+    """The folders that a person names; none where nobody can be asked."""
+    if not sys.stdin.isatty():
+        return []
+    console.print(
+        "Which folders may its tools read? One a line, an empty line ends. None is fine: some clients add theirs."
+    )
+    folders = list[Path]()
+    while line := console.input("folder: ").strip():
+        folder = Path(shlex.split(line)[0] if line[0] in "'\"" else line).expanduser()
+        if folder.is_dir():
+            folders.append(folder)
+        else:
+            console.print(f"{folder} is not a folder", style="red", highlight=False)
+    return folders
+
+
+def _carry_out(found: Configuration, changed: str, *, dry_run: bool, yes: bool) -> None:
+    if changed == found.text:
+        console.print(f"{found.path} is as it should be; nothing was changed", highlight=False, soft_wrap=True)
+        return
+    difference = found.difference(changed)
+    shown = Syntax(difference, "diff", background_color="default") if console.is_terminal else Text(difference)
+    console.print(shown, soft_wrap=True)
+    if dry_run:
+        return
+    if not yes:
+        if not sys.stdin.isatty():
+            raise InvalidRequest("nobody is there to be asked; add --yes to write this, or --dry-run to look only")
+        typer.confirm("Write this?", abort=True)
+    backup = found.write(changed)
+    kept = f"; what was there before is in {backup.name}" if backup else ""
+    console.print(f"wrote {found.path}{kept}. {found.client.then}", highlight=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""The MCP clients whose configuration this project can write and read."""

@@ -1,0 +1,209 @@
+"""Setting up clients: each file keeps what is in it, and each entry starts."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client, StdioServerParameters
+
+from mcp_server.clients.configuration import configuration
+from mcp_server.clients.entry import is_ours
+from mcp_server.clients.known import CLIENTS, known_client
+from tests.running import Home
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def user(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """A user whose home folder is empty; this process sees it, too."""
+    (own_home.folder / "user").mkdir()
+    monkeypatch.setenv("HOME", str(own_home.folder / "user"))
+    for variable in ("CLAUDE_CONFIG_DIR", "CODEX_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    return own_home
+
+
+def setup(user: Home, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return user.command("setup", *arguments)
+
+
+def path_of(client: str) -> Path:
+    return known_client(client).path()
+
+
+def entry_of(client: str, name: str = "mlx") -> dict[str, Any]:
+    return configuration(known_client(client)).servers()[name]
+
+
+@pytest.mark.parametrize("client", [client.name for client in CLIENTS])
+async def test_the_entry_of_every_client_starts_and_offers_its_tools(client: str, user: Home) -> None:
+    ran = setup(user, client, "--yes", "--allow", str(user.folder), "--model", "starter")
+    assert ran.returncode == 0, ran.stderr
+    entry = entry_of(client)
+    assert os.path.isabs(entry["command"])
+    parameters = StdioServerParameters(
+        # What a desktop starts it with: hardly any PATH, and its own working directory.
+        command=entry["command"], args=entry["args"], env={"PATH": "/usr/bin:/bin"} | entry["env"], cwd="/",
+    )  # fmt: skip
+    async with Client(parameters) as started:
+        assert "generate" in [tool.name for tool in (await started.list_tools()).tools]
+
+
+def test_the_deadline_fits_the_client(user: Home) -> None:
+    for client, seconds in (("claude-desktop", "45"), ("claude-code", "100"), ("codex", "100")):
+        setup(user, client, "--yes")
+        given = entry_of(client)["args"]
+        assert given[given.index("--reply-within") + 1] == seconds
+    assert entry_of("codex")["tool_timeout_sec"] > 100
+    setup(user, "cursor", "--yes", "--reply-within", "20")
+    assert entry_of("cursor")["args"] == ["--reply-within", "20"]
+
+
+def test_what_else_is_in_the_file_stays_and_a_backup_is_kept(user: Home) -> None:
+    path = path_of("vscode")
+    path.parent.mkdir(parents=True)
+    before = '{\n    // mine\n    "servers": {\n        "other": { "url": "http://x" }, // keep\n    },\n}\n'
+    path.write_text(before)
+    path.chmod(0o640)
+    ran = setup(user, "vscode", "--yes")
+    assert ran.returncode == 0, ran.stderr
+    for line in before.splitlines():
+        assert line in path.read_text().splitlines()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    (backup,) = path.parent.glob("*.bak")
+    assert backup.read_text() == before
+    assert '+        "mlx": {' in ran.stdout
+    assert setup(user, "vscode", "--yes", "--remove").returncode == 0
+    assert path.read_text() == before
+
+
+def test_toml_keeps_its_comments(user: Home) -> None:
+    path = path_of("codex")
+    path.parent.mkdir(parents=True)
+    before = '# mine\nmodel = "x" # why\n\n[mcp_servers.other]\ncommand = "o"\n'
+    path.write_text(before)
+    assert setup(user, "codex", "--yes").returncode == 0
+    assert path.read_text().startswith(before)
+    servers = tomllib.loads(path.read_text())["mcp_servers"]
+    assert list(servers) == ["other", "mlx"]
+    assert setup(user, "codex", "--yes", "--remove").returncode == 0
+    assert path.read_text().strip() == before.strip()
+
+
+def test_a_dry_run_shows_and_writes_nothing(user: Home) -> None:
+    ran = setup(user, "claude-desktop", "--dry-run")
+    assert '"mlx": {' in ran.stdout
+    assert not path_of("claude-desktop").exists()
+
+
+def test_nothing_is_written_unasked(user: Home) -> None:
+    ran = setup(user, "claude-desktop")
+    assert ran.returncode == 1
+    assert "add --yes" in ran.stderr
+    assert not path_of("claude-desktop").exists()
+
+
+def test_setting_up_again_changes_nothing_and_new_options_change_only_theirs(user: Home) -> None:
+    setup(user, "cursor", "--yes")
+    path = path_of("cursor")
+    content = json.loads(path.read_text())
+    content["mcpServers"]["mlx"] |= {"disabled": True, "env": {"MINE": "1"}}
+    path.write_text(json.dumps(content))
+    again = setup(user, "cursor", "--yes", "--offline")
+    assert again.returncode == 0
+    entry = entry_of("cursor")
+    assert entry["args"][0] == "--offline"
+    assert entry["disabled"] is True
+    assert entry["env"]["MINE"] == "1"
+    assert "nothing was changed" in setup(user, "cursor", "--yes", "--offline").stdout
+
+
+@pytest.mark.parametrize("content", ['{"mcpServers": {', "{'a': 1}", '{"mcpServers": []}', "\0\0", '{"a": 1} // c'])
+def test_a_broken_file_is_left_as_it_is(content: str, user: Home) -> None:
+    path = path_of("claude-desktop")
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    ran = setup(user, "claude-desktop", "--yes")
+    assert ran.returncode == 1
+    assert str(path) in ran.stderr
+    assert "orrect it first" in ran.stderr
+    assert path.read_text() == content
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_read_only_file_is_left_as_it_is(user: Home) -> None:
+    path = path_of("cursor")
+    path.parent.mkdir(parents=True)
+    path.write_text("{}")
+    path.chmod(0o444)
+    ran = setup(user, "cursor", "--yes")
+    assert ran.returncode == 1
+    assert "read-only" in ran.stderr
+    assert path.read_text() == "{}"
+
+
+def test_a_link_stays_and_what_it_leads_to_is_changed(user: Home, tmp_path: Path) -> None:
+    kept, path = tmp_path / "dotfiles.json", path_of("cursor")
+    kept.write_text("{}")
+    path.parent.mkdir(parents=True)
+    path.symlink_to(kept)
+    assert setup(user, "cursor", "--yes").returncode == 0
+    assert path.is_symlink()
+    assert "mlx" in kept.read_text()
+
+
+def test_another_servers_entry_is_never_touched(user: Home) -> None:
+    path = path_of("cursor")
+    path.parent.mkdir(parents=True)
+    path.write_text('{"mcpServers": {"mlx": {"command": "/somebody/elses"}}}')
+    for arguments in (["--yes"], ["--yes", "--remove"]):
+        ran = setup(user, "cursor", *arguments)
+        assert ran.returncode == 1
+        assert "another server" in ran.stderr
+    assert setup(user, "cursor", "--yes", "--name", "mlx-local").returncode == 0
+    assert set(json.loads(path.read_text())["mcpServers"]) == {"mlx", "mlx-local"}
+    assert "has no server 'gone'" in setup(user, "cursor", "--yes", "--remove", "--name", "gone").stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nobody"], "known are claude-desktop"),
+        (["cursor", "--allow", "/no/such/folder"], "is not a folder"),
+        (["cursor", "--tools", "generat"], "there is no tool 'generat'"),
+        (["cursor", "--reply-within", "0"], "reply_within"),
+        (["windsurf", "--project", "/tmp"], "no configuration for a project"),
+    ],
+)
+def test_an_entry_that_could_not_start_is_not_written(arguments: list[str], said: str, user: Home) -> None:
+    ran = setup(user, *arguments, "--yes")
+    assert ran.returncode == 1
+    assert said in ran.stderr
+    assert not list((user.folder / "user").iterdir())
+
+
+def test_a_projects_own_file_is_written_in_its_folder(user: Home, tmp_path: Path) -> None:
+    assert setup(user, "claude-code", "--yes", "--project", str(tmp_path)).returncode == 0
+    assert json.loads((tmp_path / ".mcp.json").read_text())["mcpServers"]["mlx"]["type"] == "stdio"
+
+
+def test_a_folder_that_cannot_be_made_is_told(user: Home) -> None:
+    (user.folder / "user" / ".cursor").write_text("a file in its place")
+    ran = setup(user, "cursor", "--yes")
+    assert ran.returncode == 1
+    assert "nothing was changed" in ran.stderr
+
+
+def test_ours_is_known_in_every_form() -> None:
+    assert is_ours({"command": "/v/bin/mcp-server-mlx"})
+    assert is_ours({"command": sys.executable, "args": ["-m", "mcp_server"]})
+    assert is_ours({"command": "/usr/bin/uvx", "args": ["mcp-server-mlx", "--offline"]})
+    assert not is_ours({"command": "npx", "args": ["other"]})
+    assert not is_ours("text")
