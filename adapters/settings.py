@@ -5,6 +5,7 @@ rest from what each client's shim sends (`for_client`). The engine and the comma
 """
 
 import os
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -128,6 +129,20 @@ def read_settings(**flags: Any) -> Settings:
 def for_client(options: dict[str, Any]) -> Settings:
     """The settings of one client, from the options that its shim sends. Raises InvalidRequest like `read_settings`."""
     return _read(_ClientSettings, options)
+
+
+def origins() -> list[tuple[str, Any, str]]:
+    """Every setting of this process, its value, and where that is from. Raises InvalidRequest like `read_settings`."""
+    settings, file = read_settings(), settings_file()
+    in_file = tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    prefix = str(Settings.model_config.get("env_prefix"))
+
+    def origin(name: str) -> str:
+        if f"{prefix}{name.upper()}" in os.environ:
+            return f"{prefix}{name.upper()}"
+        return str(file) if name in in_file else "default"
+
+    return [(name, getattr(settings, name), origin(name)) for name in Settings.model_fields]
 
 
 def _read(kind: type[Settings], flags: dict[str, Any]) -> Settings:

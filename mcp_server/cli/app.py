@@ -8,7 +8,7 @@ from rich.console import Console
 
 from adapters import __version__
 from adapters.errors import ServerError
-from mcp_server.cli import adapters, models, running, serving, sessions, setup
+from mcp_server.cli import adapters, doctor, models, running, serving, sessions, setup
 
 console = Console()
 errors = Console(stderr=True)
@@ -45,6 +45,7 @@ def demo() -> None:
 
 
 app.command()(setup.setup)
+app.command()(doctor.doctor)
 app.command()(serving.serve)
 app.command()(serving.token)
 
@@ -64,12 +65,10 @@ def stop() -> None:
 def main() -> int:
     """Run a command; an error that was foreseen is one line, not a traceback."""
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)  # of a command that ended itself by typer.Exit
     except ServerError as error:
         errors.print(f"error: {error}", style="red", highlight=False, soft_wrap=True)
         return 1
-    except typer.Exit as end:
-        return end.exit_code
     except (typer.Abort, KeyboardInterrupt):
         return 130
     except Exception as error:
@@ -77,7 +76,7 @@ def main() -> int:
             raise
         error.show()  # pyright: ignore[reportAttributeAccessIssue]
         return 2
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 if __name__ == "__main__":

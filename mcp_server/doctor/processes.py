@@ -1,0 +1,140 @@
+"""Looking at what runs: sockets, host, engine, and the entries of clients, each started as its client would."""
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, TextIO
+
+from adapters import __version__
+from adapters.engine import EngineClient
+from adapters.engine.protocol import Generate, Generated
+from adapters.errors import ServerError, from_wire
+from adapters.models.names import STARTER_NAMES
+from adapters.sockets import SocketFolderError, socket_folder, socket_path
+from mcp_server.cli.running import host_process, memory_of
+from mcp_server.cli.sizes import size
+from mcp_server.clients.configuration import configuration
+from mcp_server.clients.known import CLIENTS, KnownClient
+from mcp_server.doctor.finding import Finding
+
+_ENGINE_SECONDS = 90.0
+_ENTRY_SECONDS = 30.0
+_SHORT_PATH = "/usr/bin:/bin:/usr/sbin:/sbin"
+
+
+def sockets() -> Iterator[Finding]:
+    """The folder where all processes of this user meet."""
+    try:
+        yield Finding.ok("sockets", socket_folder())
+    except SocketFolderError as error:
+        yield Finding.problem("sockets", str(error), "until then no client can be served")
+
+
+def host() -> Iterator[Finding]:
+    """The process that clients talk to."""
+    found = host_process()
+    if found is None and os.path.exists(socket_path("host", __version__)):
+        yield Finding.note("host", "not running, and a socket was left behind", "nothing: the next client replaces it")
+    elif found is None:
+        yield Finding.ok("host", "not running; a client starts it")
+    else:
+        yield Finding.ok("host", f"process {found}, {size(memory_of(found))}")
+
+
+async def engine() -> Finding:
+    """Whether the engine starts and answers: it is asked something."""
+    client, began = EngineClient(), time.monotonic()
+    work = Generate(
+        model=STARTER_NAMES["text"], conversations=[[{"role": "user", "content": "Repeat: hello"}]], max_tokens=8
+    )
+    try:
+        async with asyncio.timeout(_ENGINE_SECONDS):
+            view = None
+            async for job in client.submit(work):
+                view = job.view
+            status = await client.status()
+    except (ServerError, TimeoutError, OSError) as error:
+        return Finding.problem(
+            "engine",
+            f"does not answer: {error or 'not in time'}",
+            "`mcp-server-mlx stop`, then try again; its log says more",
+        )
+    finally:
+        await client.close()
+    if view is None or not isinstance(view.outcome, Generated):
+        said = from_wire(view.error) if view and view.error else "it gave no answer"
+        return Finding.problem("engine", f"failed: {said}", "its log says more")
+    took = time.monotonic() - began
+    loaded = ", ".join(model.model for model in status.models)
+    return Finding.ok(
+        "engine",
+        f"process {status.pid}, on {status.device}, answered in {took:.1f} s; in memory: {loaded or 'no model'}",
+    )
+
+
+async def client_entries() -> AsyncIterator[Finding]:
+    """Every client's configuration that is there, and whether its entries of this server start."""
+    seen = 0
+    for client in CLIENTS:
+        try:
+            found = configuration(client)
+            if not found.there:
+                continue
+            seen += 1
+            entries = found.ours()
+        except ServerError as error:
+            yield Finding.problem(
+                client.title, str(error), f"correct the file, then `mcp-server-mlx setup {client.name}`"
+            )
+            continue
+        if not entries:
+            yield Finding.note(
+                client.title, f"{found.path} has no entry of this server", f"mcp-server-mlx setup {client.name}"
+            )
+        for name, entry in entries.items():
+            yield await _entry(client, name, entry)
+    if not seen:
+        yield Finding.note("clients", "no configuration of a known client was found", "mcp-server-mlx setup CLIENT")
+
+
+async def _entry(client: KnownClient, name: str, entry: dict[str, Any]) -> Finding:
+    """Start an entry as its client would, and ask for its tools."""
+    again = f"mcp-server-mlx setup {client.name}" + (f" --name {name}" if name != "mlx" else "")
+    command, arguments = entry.get("command"), entry.get("args") or []
+    if not isinstance(command, str) or not os.path.isabs(command):
+        return Finding.problem(
+            client.title, f"{name}: its command {command!r} is not absolute; clients may not find it", again
+        )
+    if not os.access(command, os.X_OK):
+        return Finding.problem(client.title, f"{name}: there is no program {command}", again)
+    began = time.monotonic()
+    try:
+        tools = await _tools(command, [str(word) for word in arguments], entry.get("env") or {})
+    except Exception as error:  # noqa: BLE001  the SDK's client raises groups of whatever went wrong
+        return Finding.problem(client.title, f"{name}: does not start: {_innermost(error)}", again)
+    return Finding.ok(client.title, f"{name}: {len(tools)} tools in {time.monotonic() - began:.1f} s")
+
+
+async def _tools(command: str, arguments: list[str], env: dict[str, str]) -> list[str]:
+    from mcp import Client, StdioServerParameters, stdio_client
+
+    # What a desktop starts it with: hardly any PATH, and its own working directory.
+    given = {"PATH": _SHORT_PATH, "HOME": os.environ.get("HOME", "/")} | env
+    parameters = StdioServerParameters(command=command, args=arguments, env=given, cwd="/")
+    with _nowhere() as errlog:
+        async with asyncio.timeout(_ENTRY_SECONDS), Client(stdio_client(parameters, errlog=errlog)) as client:
+            return [tool.name for tool in (await client.list_tools()).tools]
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")
+
+
+def _innermost(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    with contextlib.suppress(Exception):
+        return str(error) or type(error).__name__
+    return type(error).__name__
