@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench format clean
+.PHONY: demo test check bench bundle audit format clean
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -25,6 +25,9 @@ test: check  ## Style, types and every test.
 
 bench: $(READY)  ## Ratios, each measured in one run; prints a table.
 	$(BIN)/python -m tests.benchmarks
+
+bundle: $(READY)  ## The bundle for Claude Desktop, in dist/, and server.json.
+	$(BIN)/python -m mcp_server.packaging dist
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
