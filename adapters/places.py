@@ -16,7 +16,14 @@ def _under_home(kind: str) -> Path | None:
 
 
 def _made(path: Path) -> Path:
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        from adapters.errors import InvalidRequest  # here, as the shim asks this module for the log
+
+        raise InvalidRequest(
+            f"cannot make the folder {path}: {error.strerror}; make its parent writable, or set {HOME_VARIABLE} to a folder of yours"
+        ) from error
     return path
 
 

@@ -70,6 +70,8 @@ def append(session: str, conversations: Sequence[Conversation]) -> None:
                 os.fsync(descriptor)
             except OSError:
                 os.ftruncate(descriptor, end)
+                if not end:
+                    _path(session).unlink()  # within the lock: whoever waits for it opens it anew
                 raise
     except OSError as error:
         raise FileRefused(

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from adapters import __version__
 from adapters.errors import ServerError
+from adapters.sockets import SocketFolderError
 from mcp_server.cli import adapters, doctor, models, running, serving, sessions, setup
 
 console = Console()
@@ -66,7 +67,7 @@ def main() -> int:
     """Run a command; an error that was foreseen is one line, not a traceback."""
     try:
         code = app(standalone_mode=False)  # of a command that ended itself by typer.Exit
-    except ServerError as error:
+    except (ServerError, SocketFolderError) as error:
         errors.print(f"error: {error}", style="red", highlight=False, soft_wrap=True)
         return 1
     except (typer.Abort, KeyboardInterrupt):

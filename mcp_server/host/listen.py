@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 LINE_LIMIT = 64 << 20
 MOST_CLIENTS = 1000
+# How many messages a client may send while it does not read; among them may be what cancels its calls.
+_MOST_BEHIND = 64
 _GREETING_SECONDS = 10.0
 _HOUSEKEEPING_SECONDS = 5.0
 
@@ -121,12 +123,19 @@ async def serve_session(connection: Connection, reader: asyncio.StreamReader, wr
     server = make_server(connection.settings)._lowlevel_server  # pyright: ignore[reportPrivateUsage]
     to_server, from_client = create_context_streams[SessionMessage | Exception](0)
     to_client, from_server = create_context_streams[SessionMessage](0)
+    drained = asyncio.Event()
+    drained.set()
 
     async def read() -> None:
+        behind = 0
         async with to_server:
             while line := await reader.readline():
                 if not line.strip():
                     continue
+                # Each request of a client that does not read leaves an answer waiting in memory.
+                behind = 0 if drained.is_set() else behind + 1
+                if behind > _MOST_BEHIND:
+                    await drained.wait()
                 try:
                     message = mcp_types.jsonrpc_message_adapter.validate_json(line, by_name=False)
                 except ValidationError as error:
@@ -140,7 +149,9 @@ async def serve_session(connection: Connection, reader: asyncio.StreamReader, wr
             async for message in from_server:
                 writer.write(message.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
                 # A client that does not read stops its own session here, and nobody else's.
+                drained.clear()
                 await writer.drain()
+                drained.set()
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(read)

@@ -88,6 +88,23 @@ async def test_a_job_ends_once() -> None:
     assert (running.state, running.error, running.view().progress.phase) == ("done", None, "waiting")
 
 
+def test_a_clock_that_jumps_costs_no_running_job_and_breaks_no_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, now = JobStore(tmp_path, 24), time.time()
+    for name, at in (("gen-000000000001", now), ("gen-000000000002", now + 9e8), ("gen-000000000003", now - 9e8)):
+        view = JobView(
+            job=name, kind="generate", state="done", model="m", created=at, finished=now, progress=Progress(phase="x")
+        )
+        store.save(view)
+    monkeypatch.setattr(time, "time", lambda: now + 9e8)  # nearly thirty years on
+    store.prune(running={"gen-000000000001"})
+    assert [view.job for view in store.recent(10)] == ["gen-000000000001"]
+    monkeypatch.setattr(time, "time", lambda: now - 9e8)
+    store.prune()
+    assert [view.job for view in store.recent(10)] == ["gen-000000000001"]
+
+
 async def waiting_job() -> RunningJob:
     running = job()
     running.task = asyncio.create_task(asyncio.sleep(60))
