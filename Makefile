@@ -26,6 +26,9 @@ test: check  ## Style, types and every test.
 bench: $(READY)  ## Ratios, each measured in one run; prints a table.
 	$(BIN)/python -m tests.benchmarks
 
+audit: $(READY)  ## Known vulnerabilities of what is installed, from the advisories of the Python Package Index.
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
+
 bundle: $(READY)  ## The bundle for Claude Desktop, in dist/, and server.json.
 	$(BIN)/python -m mcp_server.packaging dist
 

@@ -19,6 +19,7 @@ from tests.benchmarks import (
     cancelling,
     clients,
     endurance,
+    front_door,
     pictures,
     recordings,
     start_up,
@@ -28,7 +29,20 @@ from tests.benchmarks import (
 from tests.benchmarks.measure import Measured
 from tests.running import Home
 
-MODULES = (start_up, clients, streams, batches, cancelling, adapters, training, agents, pictures, recordings, endurance)
+MODULES = (
+    start_up,
+    clients,
+    streams,
+    batches,
+    cancelling,
+    adapters,
+    training,
+    agents,
+    pictures,
+    recordings,
+    endurance,
+    front_door,
+)
 BENCHMARKS = {module.__name__.rsplit(".", 1)[1]: module for module in MODULES}
 
 
