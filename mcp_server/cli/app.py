@@ -1,6 +1,7 @@
 """`mcp-server-mlx COMMAND`: what a person can ask for."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,7 +10,7 @@ from rich.console import Console
 from adapters import __version__
 from adapters.errors import ServerError
 from adapters.sockets import SocketFolderError
-from mcp_server.cli import adapters, doctor, models, running, serving, sessions, setup
+from mcp_server.cli import adapters, call, doctor, models, running, serving, sessions, setup
 
 console = Console()
 errors = Console(stderr=True)
@@ -38,15 +39,23 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Show the vers
 
 
 @app.command()
-def demo() -> None:
+def demo(
+    picture: Annotated[
+        Path | None, typer.Option(help="Draw the scenes that say most into an SVG file instead.")
+    ] = None,
+) -> None:
     """Start the real server as a client would, and show what it does. Needs no download."""
-    from mcp_server.cli.demo import run  # here: it imports an MCP client
+    from mcp_server.cli.demo import draw, run  # here: it imports an MCP client
 
-    run(console)
+    if picture is not None:
+        draw(picture)
+    else:
+        run(console)
 
 
 app.command()(setup.setup)
 app.command()(doctor.doctor)
+app.command()(call.call)
 app.command()(serving.serve)
 app.command()(serving.token)
 

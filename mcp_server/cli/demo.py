@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import io
 import json
 import os
+import re
 import secrets
 import sys
 import time
@@ -16,6 +18,7 @@ from mcp.types import CallToolResult
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
+from rich.terminal_theme import SVG_EXPORT_THEME
 from rich.text import Text
 
 from adapters.engine import EngineClient
@@ -54,9 +57,25 @@ _STORIES = [
 ]
 
 
+# Wide enough for what is shown, in characters.
+_PICTURE_WIDTH = 108
+# A font from the network, which a file that stands alone does not ask for.
+_FONT_FACES = re.compile(r"@font-face \{.*?\}", re.DOTALL)
+
+
 def run(console: Console) -> None:
     """Show the server at work. Needs no download and no network."""
     asyncio.run(_Demo(console).run())
+
+
+def draw(path: Path) -> None:
+    """The scenes that say most, as they were just now, in an SVG file."""
+    console = Console(
+        record=True, width=_PICTURE_WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor"
+    )
+    asyncio.run(_Demo(console).run_briefly())
+    svg = console.export_svg(title="mcp-server-mlx demo", theme=SVG_EXPORT_THEME)
+    path.write_text(_FONT_FACES.sub("", svg).replace("Fira Code", "ui-monospace, monospace"), encoding="utf-8")
 
 
 def server(*options: str) -> StdioServerParameters:
@@ -70,6 +89,11 @@ class _Demo:
     def __init__(self, console: Console) -> None:
         self._console = console
 
+    async def run_briefly(self) -> None:
+        await self._one_client()
+        await self._sees()
+        await self._learns()
+
     async def run(self) -> None:
         self._console.print()
         self._console.print(Text("mcp-server-mlx", style="bold"), Text("local models for any MCP client", style="dim"))
@@ -81,6 +105,7 @@ class _Demo:
         await self._deadline()
         self._title("That is all")
         self._say(
+            "`mcp-server-mlx setup` puts it into your client, `models recommend` shows real models that suit this machine. "
             "The host and the engine end by themselves when nobody needs them; `mcp-server-mlx stop` ends them now."
         )
         self._console.print()
@@ -113,7 +138,7 @@ class _Demo:
             await self._ask(client, "Hello", temperature=-1)
 
     async def _sees(self) -> None:
-        self._title("It sees", f"pictures by path, from the folder that was granted: {SAMPLES}")
+        self._title("It sees", "pictures by path, from a folder that was granted")
         shapes, before, after = (str(SAMPLES / f"{name}.png") for name in ("shapes", "before", "after"))
         async with Client(server("--allow", str(SAMPLES))) as client:
             await self._look(client, [shapes], "What is in this photo?")

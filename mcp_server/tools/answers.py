@@ -186,7 +186,8 @@ def facts(answer: JobAnswer) -> str:
         return f"not done, {sort}: {answer.phase}. Call check-job with job {answer.job} and wait_seconds for the rest"
     if answer.state in ("failed", "cancelled"):
         return f"job {answer.job} {answer.state}"
-    parts = [f"model {answer.model}"]
+    adapter = answer.adapter or next((one.adapter for one in answer.results or [] if one.adapter), None)
+    parts = [f"model {answer.model}" + (f" with adapter {adapter}" if adapter else "")]
     for one in answer.results or [answer]:
         if one.usage and not answer.results:
             cached = f" ({one.usage.cached_tokens} cached)" if one.usage.cached_tokens else ""

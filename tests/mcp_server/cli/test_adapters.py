@@ -59,6 +59,15 @@ async def test_adapters_are_listed_and_shown(shared_home: Home, trained: str) ->
         assert word in shown
 
 
+async def test_an_adapters_folder_says_nothing_of_what_it_was_trained_on(shared_home: Home, trained: str) -> None:
+    with shared_home.entered():
+        folder, said = library.trained(trained), store.read("for-commands").conversations
+    texts = [path.read_text() for path in folder.iterdir() if path.suffix == ".json"]
+    assert len(texts) >= 2
+    for message in (message for one in said for message in one.messages if message.content):
+        assert not [text for text in texts if message.content in text]
+
+
 async def test_an_exported_adapter_is_read_by_mlx_lms_own_command(
     shared_home: Home, trained: str, tmp_path: Path
 ) -> None:
