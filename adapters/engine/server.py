@@ -86,10 +86,13 @@ class Engine:
                 continue
             job = RunningJob(view.job, run.work, self._finished, created=view.created, handed_over=True)
             self._jobs[job.id] = job
-            job.task = asyncio.create_task(self._carry_out(job, goes_on=True), name=job.id)
+            self._begin(job, goes_on=True)
 
-    async def _carry_out(self, job: RunningJob, goes_on: bool = False) -> None:
-        await carry_out(job, self._backend, self._settings, self._trainings, goes_on)
+    def _begin(self, job: RunningJob, goes_on: bool = False) -> None:
+        working = carry_out(job, self._backend, self._settings, self._trainings, goes_on)
+        job.task = asyncio.create_task(working, name=job.id)
+        # A task that is cancelled before its first step runs none of its own code, and settles nothing.
+        job.task.add_done_callback(lambda _: job.finish("cancelled"))
 
     def stop(self) -> None:
         """Have `serve` return."""
@@ -185,7 +188,7 @@ class Engine:
         job.follow(connection, request.id, request.every)
         self._store.save(job.view())
         self._store.save_work(job.id, request.work)
-        job.task = asyncio.create_task(self._carry_out(job), name=job.id)
+        self._begin(job)
 
     def _finished(self, job: RunningJob) -> None:
         self._store.save(job.view())

@@ -13,7 +13,8 @@ import pytest
 
 from adapters.engine import EngineClient, Job
 from adapters.engine.jobs import new_job_id
-from adapters.engine.protocol import FINISHED, Generate, Generated, JobView, Sampling
+from adapters.engine.launch import engine_socket
+from adapters.engine.protocol import FINISHED, Cancel, Generate, Generated, JobView, Sampling, Submit, line
 from adapters.errors import (
     AdapterNotFound,
     AnswerIncomplete,
@@ -264,8 +265,6 @@ async def test_a_line_that_is_no_request_is_answered(shared_home: Home) -> None:
     async with shared_home.engine() as engine:
         await engine.status()
     with shared_home.entered():
-        from adapters.engine.launch import engine_socket
-
         reader, writer = await asyncio.open_unix_connection(engine_socket())
     await asyncio.wait_for(reader.readline(), 10)
     for text, number in (
@@ -471,3 +470,23 @@ async def test_a_frozen_engine_does_not_block_the_clients_loop(own_home: Home) -
 
 def test_finished_states_are_those_that_do_not_change() -> None:
     assert {"done", "failed", "cancelled"} == FINISHED
+
+
+async def test_a_job_that_is_cancelled_before_its_first_step_ends(shared_home: Home) -> None:
+    with shared_home.entered():
+        async with shared_home.engine() as engine:
+            await engine.status()
+        reader, writer = await asyncio.open_unix_connection(engine_socket())
+    await asyncio.wait_for(reader.readline(), 10)
+    job = new_job_id("generate")
+    # Both at once: the engine has read the second before the first has begun to work.
+    writer.write(line(Submit(id=1, job=job, work=ask("Hello"))) + line(Cancel(id=2, job=job)))
+    async with asyncio.timeout(20):
+        while True:
+            told = json.loads(await reader.readline())
+            if told["event"] == "snapshot" and told["id"] == 2:
+                break
+    writer.close()
+    assert told["view"]["state"] == "cancelled"
+    async with shared_home.engine() as engine:
+        assert job not in [view.job for view in (await engine.status()).jobs if view.state not in FINISHED]
