@@ -99,3 +99,10 @@ def to_wire(error: BaseException) -> dict[str, str]:
 def from_wire(error: dict[str, str]) -> ServerError:
     """The error that `to_wire` was given."""
     return _BY_NAME.get(error.get("type", ""), ServerError)(error.get("message", "unknown error"))
+
+
+def innermost(error: BaseException) -> BaseException:
+    """The error itself, where task groups have put it into groups."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from adapters.errors import InvalidRequest, ServerError
+from adapters.errors import InvalidRequest, ServerError, innermost
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -49,10 +49,10 @@ async def _call(tool: str, arguments: list[str], options: list[str]) -> "CallToo
         async with Client(server) as client:
             return await _result(client, tool, arguments)
     except* ServerError as group:
-        problem = _innermost(group)
+        problem = innermost(group)
     except* Exception as group:  # noqa: BLE001  the SDK raises groups of whatever ended the connection
         problem = InvalidRequest(
-            f"the server could not be used: {_innermost(group)}; `mcp-server-mlx doctor` looks for why"
+            f"the server could not be used: {innermost(group)}; `mcp-server-mlx doctor` looks for why"
         )
     raise problem
 
@@ -66,12 +66,6 @@ async def _result(client: "Client", tool: str, arguments: list[str]) -> "CallToo
         waited = {"job": (result.structured_content or {})["job"], "wait_seconds": _WAIT_SECONDS}
         result = await client.call_tool("check-job", waited, progress_callback=_told)
     return result
-
-
-def _innermost(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 async def _told(progress: float, total: float | None, message: str | None) -> None:

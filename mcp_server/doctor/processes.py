@@ -1,7 +1,6 @@
 """Looking at what runs: sockets, host, engine, and the entries of clients, each started as its client would."""
 
 import asyncio
-import contextlib
 import os
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -10,7 +9,7 @@ from typing import Any, TextIO
 from adapters import __version__
 from adapters.engine import EngineClient
 from adapters.engine.protocol import Generate, Generated
-from adapters.errors import ServerError, from_wire
+from adapters.errors import ServerError, from_wire, innermost
 from adapters.models.names import STARTER_NAMES
 from adapters.sockets import SocketFolderError, socket_folder, socket_path
 from mcp_server.cli.running import host_process, memory_of
@@ -113,7 +112,7 @@ async def _entry(client: KnownClient, name: str, entry: dict[str, Any]) -> Findi
     try:
         tools = await _tools(command, [str(word) for word in arguments], entry.get("env") or {})
     except Exception as error:  # noqa: BLE001  the SDK's client raises groups of whatever went wrong
-        return Finding.problem(client.title, f"{name}: does not start: {_innermost(error)}", again)
+        return Finding.problem(client.title, f"{name}: does not start: {innermost(error)}", again)
     return Finding.ok(client.title, f"{name}: {len(tools)} tools in {time.monotonic() - began:.1f} s")
 
 
@@ -130,11 +129,3 @@ async def _tools(command: str, arguments: list[str], env: dict[str, str]) -> lis
 
 def _nowhere() -> TextIO:
     return open(os.devnull, "w", encoding="utf-8")
-
-
-def _innermost(error: BaseException) -> str:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    with contextlib.suppress(Exception):
-        return str(error) or type(error).__name__
-    return type(error).__name__

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from adapters import __version__
 from adapters.engine import EngineClient
-from adapters.errors import EngineBusy, ServerError
+from adapters.errors import EngineBusy, ServerError, innermost
 from adapters.settings import Settings, for_client
 from adapters.sockets import is_own_user
 from mcp_server.host.connection import CURRENT, Connection
@@ -83,9 +83,9 @@ class Host:
             connection = await self._greet(reader, writer)
             if connection is not None:
                 await serve_session(connection, reader, writer)
-        except (ConnectionError, TimeoutError) as error:
-            logger.info("error=<%s> | a client's connection ended", error)
-        except Exception:
+        except* (ConnectionError, TimeoutError) as group:
+            logger.info("error=<%s> | a client's connection ended", innermost(group))
+        except* Exception:
             logger.exception("a client's session failed on an error nobody foresaw")
         finally:
             self._clients -= 1
