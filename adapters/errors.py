@@ -40,6 +40,10 @@ class FileRefused(InvalidRequest):
     """The file is outside the granted folders, not a file, too large, or not text."""
 
 
+class FolderUnusable(InvalidRequest, OSError):
+    """A folder of this project's own cannot be made. An OSError as well, as whoever opens a file in it expects."""
+
+
 class AdapterNotFound(InvalidRequest):
     """No adapter of that name is on this machine, and it may not or cannot be downloaded."""
 

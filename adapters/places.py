@@ -19,9 +19,9 @@ def _made(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        from adapters.errors import InvalidRequest  # here, as the shim asks this module for the log
+        from adapters.errors import FolderUnusable  # here, as the shim asks this module for the log
 
-        raise InvalidRequest(
+        raise FolderUnusable(
             f"cannot make the folder {path}: {error.strerror}; make its parent writable, or set {HOME_VARIABLE} to a folder of yours"
         ) from error
     return path

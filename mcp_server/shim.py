@@ -16,7 +16,7 @@ import threading
 import time
 
 from adapters import __version__
-from adapters.sockets import SocketFolderError, connect_or_start, socket_path
+from adapters.sockets import connect_or_start, socket_path
 from mcp_server.shim_options import OptionError, as_json, hello, read_options
 
 _LONGEST_LINE = 64 << 20
@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
     except (OptionError, Refused) as error:
         _say(str(error))
         return 2
-    except (SocketFolderError, ConnectionError, TimeoutError) as error:
+    except OSError as error:  # folders, sockets, logs: whatever of them cannot be had
         _say(f"the host could not be reached: {error}. `mcp-server-mlx status` shows what is running")
         return 1
 

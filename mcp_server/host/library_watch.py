@@ -20,14 +20,17 @@ _SECONDS = 2.0
 
 def stamps() -> dict[str, tuple[int, int]]:
     """Every resource of the library that is on disk, and what changes when it does."""
-    found = {f"session://{entry.name.removesuffix('.jsonl')}": _stamp(entry) for entry in _entries(recordings_folder())
-             if entry.name.endswith(".jsonl")}  # fmt: skip
-    found |= {f"adapter://{entry.name}": _stamp(entry) for entry in _entries(lora_folder())
-              if entry.is_dir() and not entry.name.startswith(".")}  # fmt: skip
+    found = dict[str, tuple[int, int]]()
+    for entry in _entries(recordings_folder()):
+        if entry.name.endswith(".jsonl"):
+            found[f"session://{entry.name.removesuffix('.jsonl')}"] = _stamp(entry)
+    for entry in _entries(lora_folder()):
+        if entry.is_dir() and not entry.name.startswith("."):
+            found[f"adapter://{entry.name}"] = _stamp(entry)
     # A download that is complete adds a reference; half of one is no model yet.
-    caches = [_stamp(entry) for repository in _entries(Path(HF_HUB_CACHE)) if repository.name.startswith("models--")
-              for entry in _entries(Path(repository.path) / "refs")]  # fmt: skip
-    found[MODELS] = (len(caches), max((stamp[0] for stamp in caches), default=0))
+    repositories = [entry for entry in _entries(Path(HF_HUB_CACHE)) if entry.name.startswith("models--")]
+    references = [_stamp(entry) for one in repositories for entry in _entries(Path(one.path) / "refs")]
+    found[MODELS] = (len(references), max((changed for changed, _ in references), default=0))
     return found
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,7 @@ MOST_CONNECTIONS = 512
 _REQUEST_SECONDS = 15.0
 _SESSION_IDLE_SECONDS = 1800.0
 _ENDING_SECONDS = 3
+_NOTE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class Guarded:
 
     def __init__(self, app: ASGIApp, check: TokenCheck, connection: Connection) -> None:
         self._app, self._check, self._connection = app, check, connection
+        self._strangers, self._noted = 0, -_NOTE_SECONDS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -90,7 +93,7 @@ class Guarded:
         if scope["path"] != PATH:
             await _refused(send, 404, f"there is nothing here; MCP is at {PATH}")
         elif not self._check(dict(scope["headers"]).get(b"authorization", b"")):
-            logger.warning("client=<%s> | a request without the token was refused", scope.get("client"))
+            self._note_stranger(scope.get("client"))
             await _refused(
                 send,
                 401,
@@ -99,6 +102,13 @@ class Guarded:
         else:
             CURRENT.set(self._connection)
             await self._app(scope, receive, send)
+
+    def _note_stranger(self, client: object) -> None:
+        """Once in a while: a stranger must not fill the log."""
+        self._strangers += 1
+        if time.monotonic() - self._noted > _NOTE_SECONDS:
+            logger.warning("client=<%s>, requests=<%s> | refused without the token", client, self._strangers)
+            self._noted, self._strangers = time.monotonic(), 0
 
 
 async def _refused(send: Send, status: int, reason: str) -> None:

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,10 @@ RECORD: dict[str, Any] = {
 
 
 @pytest.fixture
-def no_home(tmp_path: Path) -> Home:
+def no_home() -> Iterator[Home]:
     """A home that cannot be made: a file is in its place."""
-    (tmp_path / "file").write_text("")
-    return Home(tmp_path / "file" / "home")
+    with tempfile.NamedTemporaryFile(prefix="mlx-", dir="/tmp") as file:  # short: paths of sockets are limited
+        yield Home(Path(file.name) / "home")
 
 
 @pytest.mark.parametrize("command", [["status"], ["token"], ["models", "list"], ["sessions", "list"], ["stop"]])
@@ -43,10 +44,13 @@ def test_a_home_that_cannot_be_written_is_one_line(command: list[str], no_home: 
     assert "set MCP_SERVER_MLX_HOME to a folder of yours" in ran.stderr
 
 
-def test_a_client_without_a_home_is_told_on_stderr(no_home: Home) -> None:
+@pytest.mark.parametrize("length", [4, 90])
+def test_a_client_without_a_home_is_told_on_stderr(length: int, no_home: Home) -> None:
+    # With a path that is too long for sockets these lie elsewhere, and the log is what cannot be made.
+    environment = no_home.environment | {"MCP_SERVER_MLX_HOME": str(no_home.folder) + "x" * length}
     ran = subprocess.run(
-        [sys.executable, "-m", "mcp_server"], env=no_home.environment, input="", capture_output=True, text=True,
-        timeout=60, check=False,
+        [sys.executable, "-m", "mcp_server"], env=environment, input="", capture_output=True, text=True, timeout=60,
+        check=False,
     )  # fmt: skip
     assert ran.returncode == 1
     assert ran.stdout == ""
