@@ -1,7 +1,9 @@
 """Setting up clients: each file keeps what is in it, and each entry starts."""
 
+import contextlib
 import json
 import os
+import pty
 import stat
 import subprocess
 import sys
@@ -108,6 +110,29 @@ def test_nothing_is_written_unasked(user: Home) -> None:
     assert ran.returncode == 1
     assert "add --yes" in ran.stderr
     assert not path_of("claude-desktop").exists()
+
+
+@pytest.mark.parametrize(("answered", "written"), [("y", True), ("n", False)])
+def test_a_person_is_asked_for_folders_and_before_anything_is_written(
+    answered: str, written: bool, user: Home, tmp_path: Path
+) -> None:
+    person, terminal = pty.openpty()
+    command = [sys.executable, "-m", "mcp_server", "setup", "cursor"]
+    environment = user.environment | {"TERM": "dumb"}
+    with subprocess.Popen(command, env=environment, stdin=terminal, stdout=terminal, stderr=terminal) as asking:
+        os.close(terminal)
+        # No such folder, then one, then no more; and at last whether to write.
+        os.write(person, f"/no/such/folder\n{tmp_path}\n\n{answered}\n".encode())
+        said = b""
+        with contextlib.suppress(OSError):  # the terminal ends with the program
+            while piece := os.read(person, 4096):
+                said += piece
+        assert asking.wait(60) == (0 if written else 130), said
+    os.close(person)
+    assert b"/no/such/folder is not a folder" in said
+    assert path_of("cursor").exists() == written
+    if written:
+        assert entry_of("cursor")["args"][:2] == ["--allow", str(tmp_path)]
 
 
 def test_setting_up_again_changes_nothing_and_new_options_change_only_theirs(user: Home) -> None:

@@ -22,7 +22,7 @@ from adapters.settings import for_client
 from mcp_server.host.connection import Connection
 from mcp_server.http import serving
 from mcp_server.http.serving import Address, http_front
-from mcp_server.http.token import make_token, read_token
+from mcp_server.http.token import TokenCheck, make_token, read_token
 from tests.mcp_server.http.served import Served, free_port, served
 from tests.mcp_server.test_shim import INITIALIZE
 from tests.running import ERAS, Era, Home, answer, text, until
@@ -208,6 +208,22 @@ async def test_connections_that_ask_nothing_are_closed_and_keep_nobody_out(isola
                 async with httpx2.AsyncClient() as http:
                     shown = {"Authorization": f"Bearer {read_token()}"}
                     assert (await http.post(address.url, json=INITIALIZE, headers=ACCEPT | shown)).status_code == 200
+
+
+async def test_strangers_do_not_fill_the_log(isolated: Path, caplog: pytest.LogCaptureFixture) -> None:
+    answers = list[Any]()
+
+    async def send(message: Any) -> None:
+        answers.append(message)
+
+    async def never(*_: Any) -> Any:
+        raise AssertionError("nobody gets this far")
+
+    guarded = serving.Guarded(never, TokenCheck(), Connection.make(for_client({}), None, EngineClient()))
+    for _ in range(500):
+        await guarded({"type": "http", "path": "/mcp", "headers": [(b"authorization", b"Bearer x")]}, never, send)
+    assert [one["status"] for one in answers if "status" in one] == [401] * 500
+    assert len([record for record in caplog.records if "refused" in record.message]) == 1
 
 
 def _closed(stranger: socket.socket) -> bool:
