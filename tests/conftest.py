@@ -12,6 +12,8 @@ import adapters.mlx  # noqa: F401  sets the process up for MLX, before anything 
 from tests.running import Home
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Nobody's own models: what `default` stands for must not depend on who runs the tests.
+os.environ["HF_HUB_CACHE"] = str(Path(tempfile.gettempdir()) / "no-models-here")
 for name in [name for name in os.environ if name.startswith("MCP_SERVER_MLX_")]:
     del os.environ[name]
 
