@@ -37,7 +37,7 @@ def bundle_manifest() -> dict[str, Any]:
             "entry_point": START,
             "mcp_config": {
                 "command": "uv",
-                "args": ["run", "--directory", "${__dirname}", START, "${user_config.folders}"],
+                "args": ["run", "--no-dev", "--directory", "${__dirname}", START, "${user_config.folders}"],
                 "env": {
                     "MCP_SERVER_MLX_MODEL": "${user_config.model}",
                     "MCP_SERVER_MLX_VISION_MODEL": "${user_config.vision_model}",

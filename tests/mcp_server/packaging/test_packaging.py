@@ -55,7 +55,9 @@ def test_the_manifest_names_every_tool_and_asks_for_folders(unpacked: Path) -> N
     assert manifest["version"] == __version__
     picker = manifest["user_config"]["folders"]
     assert (picker["type"], picker["multiple"]) == ("directory", True)
-    assert manifest["server"]["mcp_config"]["args"][-1] == "${user_config.folders}"
+    arguments = manifest["server"]["mcp_config"]["args"]
+    assert arguments[-1] == "${user_config.folders}"
+    assert "--no-dev" in arguments  # a person needs none of what the tests need
 
 
 @pytest.mark.parametrize("picked", [0, 2])
