@@ -54,16 +54,18 @@ def changes(before: dict[str, tuple[int, int]], now: dict[str, tuple[int, int]])
 
 async def watch_library() -> None:
     """Look every two seconds, and tell what changed. Runs until it is cancelled."""
-    before = await asyncio.to_thread(stamps)
+    before: dict[str, tuple[int, int]] | None = None
+    failing = False
     while True:
-        await asyncio.sleep(_SECONDS)
         try:
             now = await asyncio.to_thread(stamps)
         except OSError as error:
-            logger.warning("error=<%s> | the library could not be looked at", error)
-            continue
-        uris, list_changed = changes(before, now)
-        before = now
-        if uris:
-            logger.debug("uris=<%s> | the library changed", sorted(uris)[:5])
-            await NOTICES.tell(uris, list_changed)
+            if not failing:  # said once, not every two seconds
+                logger.warning("error=<%s> | the library cannot be looked at", error)
+            failing = True
+        else:
+            uris, list_changed = changes(now if before is None else before, now)
+            before, failing = now, False
+            if uris:
+                await NOTICES.tell(uris, list_changed)
+        await asyncio.sleep(_SECONDS)

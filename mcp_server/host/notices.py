@@ -9,10 +9,11 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any
 
+from mcp import MCPError
 from mcp.server.context import CallNext, ServerRequestContext
 from mcp.server.session import ServerSession
 from mcp.server.subscriptions import InMemorySubscriptionBus, ResourcesListChanged, ResourceUpdated
-from mcp.types import EmptyResult, SubscribeRequestParams, UnsubscribeRequestParams
+from mcp.types import INVALID_REQUEST, EmptyResult, SubscribeRequestParams, UnsubscribeRequestParams
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 logger = logging.getLogger(__name__)
@@ -51,10 +52,13 @@ class Notices:
         return self._followers[connection]
 
     async def subscribe(self, ctx: ServerRequestContext[Any, Any], params: SubscribeRequestParams) -> EmptyResult:
-        """Tell this connection when that resource changes."""
+        """Tell this connection when that resource changes. Raises MCPError where it has too many already."""
         uris = self._follower(ctx.session).uris
-        if len(uris) < MOST_SUBSCRIPTIONS:
-            uris.add(str(params.uri))
+        if len(uris) >= MOST_SUBSCRIPTIONS:
+            raise MCPError(
+                code=INVALID_REQUEST, message=f"{MOST_SUBSCRIPTIONS} subscriptions are the most; unsubscribe from some"
+            )
+        uris.add(str(params.uri))
         return EmptyResult()
 
     async def unsubscribe(self, ctx: ServerRequestContext[Any, Any], params: UnsubscribeRequestParams) -> EmptyResult:

@@ -10,6 +10,7 @@ from mcp.shared.subscriptions import ResourcesListChanged, ResourceUpdated
 
 from adapters.recordings import store
 from adapters.recordings.conversation import Conversation, RecordedMessage
+from mcp_server.host import library_watch
 from mcp_server.host.library_watch import changes
 from tests.running import MODULE, Home
 
@@ -73,6 +74,37 @@ async def test_a_client_of_the_handshake_era_hears_of_it_too(shared_home: Home) 
             while "notifications/resources/list_changed" not in heard:
                 await anyio.sleep(0.05)
         assert f"notifications/resources/updated {uri}" not in heard
+
+
+async def test_a_library_that_cannot_be_looked_at_is_said_once_and_looked_at_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks, told, later = (
+        iter([OSError("gone"), OSError("gone"), {"a": (1, 1)}, {"a": (2, 1)}]),
+        list[Any](),
+        anyio.Event(),
+    )
+
+    def stamps() -> Any:
+        found = next(looks, {"a": (2, 1)})
+        if isinstance(found, OSError):
+            raise found
+        return found
+
+    async def tell(uris: set[str], list_changed: bool) -> None:
+        told.append((uris, list_changed))
+        later.set()
+
+    monkeypatch.setattr(library_watch, "stamps", stamps)
+    monkeypatch.setattr(library_watch, "_SECONDS", 0.01)
+    monkeypatch.setattr(library_watch.NOTICES, "tell", tell)
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(library_watch.watch_library)
+            await later.wait()
+            tasks.cancel_scope.cancel()
+    assert told == [({"a"}, False)]
+    assert len([record for record in caplog.records if "cannot be looked at" in record.message]) == 1
 
 
 def test_what_changed_is_what_is_new_gone_or_other() -> None:
