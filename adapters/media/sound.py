@@ -120,11 +120,15 @@ def _plain_samples(sound: SoundFile, descriptor: int) -> Generator[np.ndarray, N
 
 def _program(name: str, path: Path, container: Container) -> str:
     found = shutil.which(name)
-    if found is None:
+    if found is not None:
+        return found
+    if container.plain:  # miniaudio has tried
         raise FileRefused(
-            f"{path} is {container.name}, which is read with {name}, and that is not installed: {GET_FFMPEG}, or convert the file to wav, mp3 or flac"
+            f"{path} is damaged, or {container.name} of a kind that only {name} reads; convert it again. If it plays elsewhere, {GET_FFMPEG}"
         )
-    return found
+    raise FileRefused(
+        f"{path} is {container.name}, which is read with {name}, and that is not installed: {GET_FFMPEG}, or convert the file to wav, mp3 or flac"
+    )
 
 
 def _input(descriptor: int, container: Container) -> list[str]:

@@ -28,6 +28,9 @@ DEFAULT_PORT = 8765
 # A call may hold pictures as data URIs; files go by path.
 LARGEST_BODY = 32 << 20
 MOST_CONNECTIONS = 512
+# How many connections may wait to be accepted. asyncio accepts all of them before it closes one that is too many: with
+# uvicorn's 2048 a flood takes every descriptor that the process has, and each failure to accept is logged.
+_BACKLOG = 128
 # Within which a connection must have sent a request, in seconds; and how long a session may rest.
 _REQUEST_SECONDS = 15.0
 _SESSION_IDLE_SECONDS = 1800.0
@@ -71,7 +74,7 @@ class Address:
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind((self.host, self.port))
-            listening.listen(128)
+            listening.listen(_BACKLOG)
         except OSError as error:
             listening.close()
             raise InvalidRequest(
@@ -167,6 +170,7 @@ async def http_front(connection: Connection, address: Address, listening: socket
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_ENDING_SECONDS,
+        backlog=_BACKLOG,
     )
     server = _Server(config)
     async with sessions.run():

@@ -1,12 +1,13 @@
 """A real `serve --http` process for tests, and clients of it."""
 
 import contextlib
-import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from typing import IO
 
 import httpx2
 from mcp import Client
@@ -21,6 +22,7 @@ class Served:
     url: str
     token: str
     process: "subprocess.Popen[bytes]"
+    said: list[str]  # the lines of its log so far
 
     @property
     def port(self) -> int:
@@ -64,11 +66,19 @@ def served(home: Home, *options: str) -> Iterator[Served]:
                 token = read_token()
             url = first.split()[-1]
             _wait(port)
-            os.set_blocking(process.stderr.fileno(), False)
-            yield Served(url, token, process)
+            said = list[str]()
+            # Read as it comes: a process whose pipe is full stops at its next line.
+            reading = threading.Thread(target=_read_on, args=(process.stderr, said), daemon=True)
+            reading.start()
+            yield Served(url, token, process, said)
         finally:
             process.terminate()
             process.wait(20)
+
+
+def _read_on(log: IO[bytes], said: list[str]) -> None:
+    for line in log:
+        said.append(line.decode())
 
 
 def _wait(port: int) -> None:

@@ -182,7 +182,7 @@ async def test_ten_thousand_connections_leave_it_answering(front: Served) -> Non
             return post(front).status_code == 200
         return False
 
-    before = psutil.Process(front.process.pid).memory_info().rss
+    before, said = psutil.Process(front.process.pid).memory_info().rss, len(front.said)
     with contextlib.ExitStack() as stack:
         for _ in range(10_000):
             stranger = socket.socket()
@@ -192,6 +192,7 @@ async def test_ten_thousand_connections_leave_it_answering(front: Served) -> Non
             stranger.close()
     await until(answers, "an answer after the strangers", 30)
     assert psutil.Process(front.process.pid).memory_info().rss - before < 50 << 20
+    assert len(front.said) - said < 20, "strangers fill the log"
 
 
 async def test_connections_that_ask_nothing_are_closed_and_keep_nobody_out(isolated: Path) -> None:
