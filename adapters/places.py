@@ -66,9 +66,14 @@ def outputs_folder() -> Path:
 
 
 def log_file(process: str) -> Path:
-    """The log of the host or the engine; one that has grown over a megabyte is set aside first."""
+    """The log of the host, the engine, or the service."""
     usual = Path.home() / ("Library/Logs" if sys.platform == "darwin" else ".local/state") / APP
-    path = _made(_under_home("logs") or usual) / f"{process}.log"
+    return _made(_under_home("logs") or usual) / f"{process}.log"
+
+
+def open_log(process: str) -> int:
+    """A descriptor of a process's log, to append to; one that has grown over a megabyte is set aside first."""
+    path = log_file(process)
     if path.exists() and path.stat().st_size > 1 << 20:
         path.replace(path.with_suffix(".old.log"))
-    return path
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

@@ -252,9 +252,10 @@ def start_host():
     """Start a host in a session of its own; gives what tells why it ended."""
     import subprocess  # here only: most starts find a host
 
-    from mcp_server.host.launch import host_command, host_log
+    from adapters.places import open_log
+    from mcp_server.host.launch import host_command
 
-    log = host_log()
+    log = open_log("host")
     process = subprocess.Popen(
         host_command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
     )

@@ -1,6 +1,5 @@
 """Starting the engine on demand, at most one for a user, in a session of its own so that no client takes it along."""
 
-import os
 import signal
 import socket
 import subprocess
@@ -9,7 +8,7 @@ from collections.abc import Callable
 
 from adapters.engine.protocol import PROTOCOL
 from adapters.errors import EngineUnavailable
-from adapters.places import log_file
+from adapters.places import log_file, open_log
 from adapters.sockets import connect, connect_or_start, socket_path
 
 _PATIENCE_SECONDS = 30.0
@@ -35,8 +34,8 @@ def connect_engine(start: bool) -> socket.socket | None:
 
 def _start() -> Callable[[], str | None]:
     log = log_file("engine")
-    begin = log.stat().st_size if log.exists() else 0
-    with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as file:
+    with open(open_log("engine"), "ab") as file:
+        begin = log.stat().st_size
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "adapters.engine"],
             stdin=subprocess.DEVNULL,

@@ -183,13 +183,17 @@ class MadeCall(Wire):
 
 
 class Completion(Wire):
-    """One answer. `tool_calls` are those that the model made of the tools that it was offered, in order."""
+    """One answer. `tool_calls` are those that the model made of the tools that it was offered, in order.
+
+    `stopped_by` is the stop string that ended it, None when the model ended it by itself or was cut.
+    """
 
     text: str
     reasoning: str = ""
     tool_calls: list[MadeCall] = []
     json_value: Any = None
     finish_reason: FinishReason
+    stopped_by: str | None = None
     usage: Usage
     timing: Timing
     error: dict[str, str] | None = None

@@ -37,7 +37,7 @@ class AnswerText:
         self.reasoning = ""
         self.tool_calls: list[WrittenCall] = []
         self._calls_given = 0
-        self.stopped = False
+        self.stopped_by: str | None = None
         self._markers = markers
         self._tools = tools and markers.tool_start is not None
         self._stop = [word for word in stop if word]
@@ -45,6 +45,11 @@ class AnswerText:
         self._begun = False
         self._thought = False
         self._mode = "reasoning" if in_reasoning else "text"
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop string has ended it."""
+        return self.stopped_by is not None
 
     def add(self, piece: str) -> tuple[str, str]:
         """Take a piece; give the text and the reasoning that it adds for certain."""
@@ -65,7 +70,7 @@ class AnswerText:
 
     def _release(self, final: bool) -> tuple[str, str]:
         text = reasoning = ""
-        while not self.stopped:
+        while self.stopped_by is None:
             watched = self._watched()
             at, found = _first(self._held, watched)
             if found is None:
@@ -117,7 +122,7 @@ class AnswerText:
             self._mode = "text"
             self.tool_calls[-1].closed = True
         elif found in self._stop:
-            self.stopped, self._held = True, ""
+            self.stopped_by, self._held = found, ""
         elif found == self._markers.think_start and not self._begun:
             self._mode, self._begun = "reasoning", True
         else:

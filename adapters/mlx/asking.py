@@ -96,6 +96,7 @@ class PendingAnswer:
             tool_calls=[*self._calls, *(one for call in cut for one in self._read_call(call))],
             json_value=value,
             finish_reason=reason,
+            stopped_by=answer.stopped_by,
             usage=Usage(
                 prompt_tokens=len(row.tokens), cached_tokens=row.cached_tokens, completion_tokens=row.completion_tokens
             ),

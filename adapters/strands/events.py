@@ -5,6 +5,7 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+from strands.types.event_loop import StopReason
 from strands.types.streaming import StreamEvent
 
 from adapters.engine import Job
@@ -53,9 +54,16 @@ def _ended(completion: Completion, blocks: "_Blocks", forced: list[str] | None) 
     else:
         yield from blocks.grown(Partial(text=completion.text, reasoning=completion.reasoning, tool_calls=calls))
     yield from blocks.close()
-    cut, called = completion.finish_reason == "length", any(call.name is not None for call in calls)
-    yield {"messageStop": {"stopReason": "max_tokens" if cut else "tool_use" if called else "end_turn"}}
+    yield {"messageStop": {"stopReason": _stop_reason(completion, calls)}}
     yield _metadata(completion)
+
+
+def _stop_reason(completion: Completion, calls: list[MadeCall]) -> StopReason:
+    if completion.finish_reason == "length":
+        return "max_tokens"
+    if any(call.name is not None for call in calls):
+        return "tool_use"  # also where a stop string follows: the calls are to be made
+    return "end_turn" if completion.stopped_by is None else "stop_sequence"
 
 
 def _forced(completion: Completion, names: list[str]) -> MadeCall:

@@ -11,18 +11,17 @@ from rich.console import Console
 from adapters.errors import EngineBusy, InvalidRequest
 from adapters.settings import Settings, read_settings
 from mcp_server.cli import running
+from mcp_server.http import DEFAULT_PORT
 from mcp_server.http.token import make_token, read_token, token_file
 
 console = Console()
 errors = Console(stderr=True)
 
-_PORT = 8765
-
 
 def serve(
     http: Annotated[bool, typer.Option("--http", help="Serve Streamable HTTP as well, behind a token.")] = False,
     address: Annotated[str, typer.Option(help="Where HTTP listens.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port of HTTP.")] = _PORT,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port of HTTP.")] = DEFAULT_PORT,
     http_host: Annotated[list[str], typer.Option(help="A host name that clients use. Repeatable.")] = [],  # noqa: B006
     allow: Annotated[list[Path], typer.Option(help="A folder that HTTP clients' tools may read. Repeatable.")] = [],  # noqa: B006
     output: Annotated[Path | None, typer.Option(help="Where answers go that are too long.")] = None,

@@ -153,7 +153,8 @@ def recent_errors() -> Iterator[Finding]:
     """The last errors of host and engine, of the last day."""
     for process in ("host", "engine"):
         path = log_file(process)
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+        logs = [log for log in (path.with_suffix(".old.log"), path) if log.exists()]
+        lines = [line for log in logs for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() - _RECENT_SECONDS))
         matches = [match for line in lines if (match := _ERROR_LINE.match(line)) and match[1] >= since]
         for match in matches[-_ERRORS_SHOWN:]:

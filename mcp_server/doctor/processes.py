@@ -2,9 +2,10 @@
 
 import asyncio
 import os
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, TextIO
+from typing import Any
 
 from adapters import __version__
 from adapters.engine import EngineClient
@@ -111,21 +112,29 @@ async def _entry(client: KnownClient, name: str, entry: dict[str, Any]) -> Findi
     began = time.monotonic()
     try:
         tools = await _tools(command, [str(word) for word in arguments], entry.get("env") or {})
-    except Exception as error:  # noqa: BLE001  the SDK's client raises groups of whatever went wrong
-        return Finding.problem(client.title, f"{name}: does not start: {innermost(error)}", again)
+    except _NotStarted as error:
+        return Finding.problem(client.title, f"{name}: does not start: {error}", again)
     return Finding.ok(client.title, f"{name}: {len(tools)} tools in {time.monotonic() - began:.1f} s")
 
 
+class _NotStarted(Exception):
+    """What the program said last, or else why the SDK's client gave up."""
+
+
 async def _tools(command: str, arguments: list[str], env: dict[str, str]) -> list[str]:
+    """The tools that an entry offers. Raises _NotStarted."""
     from mcp import Client, StdioServerParameters, stdio_client
 
     # What a desktop starts it with: hardly any PATH, and its own working directory.
     given = {"PATH": _SHORT_PATH, "HOME": os.environ.get("HOME", "/")} | env
     parameters = StdioServerParameters(command=command, args=arguments, env=given, cwd="/")
-    with _nowhere() as errlog:
-        async with asyncio.timeout(_ENTRY_SECONDS), Client(stdio_client(parameters, errlog=errlog)) as client:
-            return [tool.name for tool in (await client.list_tools()).tools]
-
-
-def _nowhere() -> TextIO:
-    return open(os.devnull, "w", encoding="utf-8")
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errlog:
+        try:
+            async with asyncio.timeout(_ENTRY_SECONDS), Client(stdio_client(parameters, errlog=errlog)) as client:
+                return [tool.name for tool in (await client.list_tools()).tools]
+        except Exception as error:
+            errlog.seek(0)
+            said = errlog.read().strip().splitlines()
+            raise _NotStarted(
+                said[-1][:300] if said else str(innermost(error)) or "it gave no answer in time"
+            ) from error

@@ -18,13 +18,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from adapters.errors import InvalidRequest
 from mcp_server.host.connection import CURRENT, Connection
 from mcp_server.host.server import make_server
+from mcp_server.http import DEFAULT_PORT
 from mcp_server.http.token import TokenCheck
 
 logger = logging.getLogger(__name__)
 
 PATH = "/mcp"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-DEFAULT_PORT = 8765
 # A call may hold pictures as data URIs; files go by path.
 LARGEST_BODY = 32 << 20
 MOST_CONNECTIONS = 512

@@ -71,7 +71,7 @@ def test_a_stop_string_ends_the_answer_before_it() -> None:
     answer.add("one E")
     assert answer.text == "one "
     answer.add("ND two")
-    assert (answer.text, answer.stopped) == ("one ", True)
+    assert (answer.text, answer.stopped, answer.stopped_by) == ("one ", True, "END")
 
 
 def test_a_stop_string_in_reasoning_is_no_stop() -> None:

@@ -133,6 +133,19 @@ async def test_a_call_comes_when_it_is_closed_while_the_model_writes_on() -> Non
     assert events[-2]["messageStop"]["stopReason"] == "tool_use"
 
 
+async def test_a_stop_string_is_said_to_have_ended_the_answer() -> None:
+    with saying("one two three END four"):
+        events = await streamed(model(stop=["END"]))
+    assert said(events) == "one two three "
+    assert events[-2]["messageStop"]["stopReason"] == "stop_sequence"
+
+
+async def test_a_call_before_a_stop_string_is_still_to_be_made() -> None:
+    with saying(call("add", '{"a": 1, "b": 1}') + "\nEND"):
+        events = await streamed(model(stop=["END"]), tool_specs=specs(add))
+    assert events[-2]["messageStop"]["stopReason"] == "tool_use"
+
+
 # --- what a model gets wrong
 
 

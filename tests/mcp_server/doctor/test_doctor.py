@@ -71,7 +71,7 @@ def test_entries_of_clients_are_started(user: Home) -> None:
     assert "line 1, column 2" in found["Claude Desktop"][0]["says"]
     assert "no program /gone/mcp-server-mlx" in found["Windsurf"][0]["says"]
     assert found["Windsurf"][0]["remedy"] == "mcp-server-mlx setup windsurf"
-    assert "does not start" in found["Gemini CLI"][0]["says"]
+    assert "local: does not start: mcp-server-mlx: unknown option '--no-such-option'" in found["Gemini CLI"][0]["says"]
     assert found["Gemini CLI"][0]["remedy"] == "mcp-server-mlx setup gemini-cli --name local"
 
 
