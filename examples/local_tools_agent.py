@@ -1,6 +1,8 @@
-"""An agent whose own program uses the local tools: `agent.tool.NAME(...)` needs no model to decide.
+"""An agent with the local tools: its program calls them by name, and a model that can choose among tools calls them itself.
 
-Runs offline on the starter models. The pictures and sounds come with the package.
+Runs offline on the starter models; the picture and the sound come with the package. The starter is too small to choose
+among tools with many options: name a real one to see that, `python local_tools_agent.py
+mlx-community/Qwen3.5-4B-MLX-4bit`.
 """
 
 import json
@@ -12,19 +14,16 @@ from adapters.models.names import STARTER
 from adapters.strands import MLXModel, local_tools
 
 samples = STARTER / "samples"
-vision = sys.argv[1] if len(sys.argv) > 1 else "starter-vision"
+name = sys.argv[1] if len(sys.argv) > 1 else "starter"
 
-tools = local_tools(
-    allow=[samples],
-    tools=["describe-image", "transcribe", "generate"],
-    vision_model=vision,
-    offline=vision == "starter-vision",
-)
+tools = local_tools(allow=[samples], tools=["describe-image", "transcribe", "generate"], offline=name == "starter")
 with tools:
-    agent = Agent(model=MLXModel("starter"), tools=tools.list_tools_sync(), callback_handler=None)
+    agent = Agent(model=MLXModel(name), tools=tools.list_tools_sync(), callback_handler=None)
     seen = agent.tool.describe_image(images=[str(samples / "shapes.png")], prompt="What is in this photo?")
     print("seen:", seen["content"][0]["text"].splitlines()[0])
     heard = agent.tool.transcribe(audio=str(samples / "commands.ogg"))
     print("heard:", heard["content"][0]["text"].splitlines()[0])
     said = agent.tool.generate(prompt="Reverse the words: red green blue")
     print("said:", json.dumps(said["content"][0]["text"].splitlines()[0]))
+    if name != "starter":
+        print("by itself:", agent(f"What is said in the recording {samples / 'commands.ogg'}?"))

@@ -103,6 +103,10 @@ class Home:
     def trainers(self) -> list[psutil.Process]:
         return self.processes("adapters.mlx.training")
 
+    def jobs(self) -> list[Path]:
+        """What is kept of the jobs that were done here."""
+        return list((self.folder / "state" / "jobs").glob("*.json"))
+
     def log(self, process: str) -> str:
         path = self.folder / "logs" / f"{process}.log"
         return path.read_text() if path.exists() else ""

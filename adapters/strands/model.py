@@ -5,6 +5,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import fields
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -87,6 +88,7 @@ class MLXModel(Model):
             raise InvalidRequest(f"{unknown[0]!r} is no part of the configuration; it has {', '.join(sorted(known))}")
         if "params" in model_config:
             _checked(model_config["params"])
+        _check_cache(model_config.get("cache_config"))
         self.config = self.config | model_config
 
     @override
@@ -258,6 +260,15 @@ def _told() -> Any:
         raise ContextWindowOverflowException(str(error)) from error
     except EngineBusy as error:
         raise ModelThrottledException(str(error)) from error
+
+
+def _check_cache(wanted: CacheConfig | None) -> None:
+    """Prompts are always cached, by their content: of what Strands can ask for, that is `strategy="auto"`."""
+    changed = [one.name for one in fields(wanted) if getattr(wanted, one.name) != one.default] if wanted else []
+    if changed:
+        raise InvalidRequest(
+            f"cache_config.{changed[0]} has no effect here: prompts are always cached, by their content; leave it out"
+        )
 
 
 def _checked(params: dict[str, Any] | None) -> dict[str, Any]:

@@ -73,14 +73,16 @@ def versions() -> Iterator[Finding]:
 
 
 def settings() -> Iterator[Finding]:
-    """Every setting that is not as it comes, with where it is from."""
+    """Every setting: those that somebody made with where each is from, then those that are as they come."""
     try:
         found = origins()
     except ServerError as error:
         yield Finding.problem("settings", str(error), "correct it; nothing starts until then")
         return
     changed = [f"{name} = {value!r} ({origin})" for name, value, origin in found if origin != "default"]
-    yield Finding.ok("settings", "; ".join(changed) if changed else f"all {len(found)} are as they come")
+    yield Finding.ok("settings", "; ".join(changed) or f"all {len(found)} are as they come")
+    usual = [f"{name} = {value!r}" for name, value, origin in found if origin == "default"]
+    yield Finding.ok("settings as they come", "; ".join(usual))
 
 
 def folders() -> Iterator[Finding]:

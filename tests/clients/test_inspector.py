@@ -14,7 +14,10 @@ STDIO = (sys.executable, "-m", "mcp_server")
 
 
 def inspected(home: Home, *arguments: str) -> tuple[int, str]:
-    ran = installed().run(INSPECTOR, "--cli", *arguments, env=home.environment, cwd=home.folder)
+    """Its exit code and all that it said. It hands hardly any of its environment on: a server has to be given its own."""
+    given = ["-e", f"MCP_SERVER_MLX_HOME={home.folder}"] if "-m" in arguments else []
+    environment = home.environment | {"HOME": str(home.folder)}
+    ran = installed().run(INSPECTOR, "--cli", *arguments, *given, env=environment, cwd=home.folder)
     return ran.returncode, ran.stdout + ran.stderr
 
 
@@ -25,10 +28,12 @@ def test_the_schemas_of_all_tools_pass_its_lint(shared_home: Home) -> None:
 
 @pytest.mark.parametrize("era", ["legacy", "modern"])
 def test_it_calls_a_tool_over_stdio(era: str, shared_home: Home) -> None:
+    jobs = len(shared_home.jobs())
     call = ["--method", "tools/call", "--tool-name", "generate", "--tool-arg", "prompt=Uppercase: small house"]
     code, said = inspected(shared_home, *STDIO, "--protocol-era", era, *call, "--format", "json")
     assert code == 0, said
     assert "SMALL HOUSE" in said
+    assert len(shared_home.jobs()) > jobs, "the server ran in another home"
 
 
 def test_it_calls_a_tool_over_http(shared_home: Home) -> None:

@@ -10,8 +10,11 @@ import pytest
 from PIL import Image
 from pydantic import BaseModel
 from strands import Agent, tool
+from strands.models.model import CacheConfig
 from strands.types.exceptions import ContextWindowOverflowException, MaxTokensReachedException
 
+from adapters.engine import EngineClient
+from adapters.engine.in_process import in_process_engine
 from adapters.errors import BadAdapter, EngineStopped, InvalidRequest
 from adapters.models.names import STARTERS
 from adapters.strands import MLXModel
@@ -312,6 +315,13 @@ def test_an_unknown_setting_changes_nothing() -> None:
         MLXModel(MODEL, engine="remote")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
+def test_a_cache_is_always_there_and_what_it_cannot_do_is_told() -> None:
+    provider = model()
+    provider.update_config(cache_config=CacheConfig())
+    with pytest.raises(InvalidRequest, match=r"cache_config\.ttl has no effect"):
+        provider.update_config(cache_config=CacheConfig(ttl="1h"))
+
+
 async def test_a_call_can_have_parameters_of_its_own() -> None:
     story = "Tell me a story about a frog."
     short = await streamed(model(), story, invocation_state={"mlx_params": {"max_tokens": 3}})
@@ -373,6 +383,35 @@ async def test_an_agent_that_is_cancelled_says_so() -> None:
         asked.cancel()
         result = await asyncio.wait_for(task, 10)
     assert result.stop_reason == "cancelled"
+
+
+async def test_a_task_that_is_cancelled_takes_its_row_along() -> None:
+    messages: Any = [{"role": "user", "content": [{"text": "Tell me a story."}]}]
+    written = asyncio.Event()
+
+    async def read() -> None:
+        async for event in model(max_tokens=1500).stream(messages):
+            if "contentBlockDelta" in event:
+                written.set()
+
+    engine = EngineClient(in_process_engine())
+    try:
+        before = {view.job for view in (await engine.status()).jobs}
+        with saying("word " * 2000):
+            task = asyncio.create_task(read())
+            await asyncio.wait_for(written.wait(), 30)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        with anyio.fail_after(10):
+            while True:
+                (job,) = [view for view in (await engine.status()).jobs if view.job not in before]
+                if job.state not in ("queued", "running"):
+                    break
+                await anyio.sleep(0.01)
+    finally:
+        await engine.close()
+    assert job.state == "cancelled"
 
 
 async def test_agents_at_once_answer_as_alone() -> None:

@@ -19,7 +19,7 @@ SAID = {
     "first_agent.py": "called: get_weather({'city': 'Rome'})",
     "local_tools_agent.py": "seen: A red circle on the left and a blue square on the right.",
     "record_train_use.py": "after: lemon-lemon!",
-    "delegate_to_local.py": "answered on this machine: Paris",
+    "delegate_to_local.py": "answered on this machine: In Oslo",
     "many_agents.py": "What is the capital of France?  Paris",
     "sees_and_hears.py": "saw: A red circle on the left and a blue square on the right.",
 }

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from adapters.settings import Settings
 from mcp_server.clients.known import known_client
 from mcp_server.doctor import checked
 from mcp_server.doctor.finding import Finding
@@ -79,9 +80,12 @@ def test_settings_are_told_with_where_they_are_from(user: Home, monkeypatch: pyt
     (user.folder / "config").mkdir()
     (user.folder / "config" / "settings.toml").write_text("rows = 4\nmodel = 'from-file'\n")
     monkeypatch.setenv("MCP_SERVER_MLX_MODEL", "starter")
-    (said,) = examined(user)["settings"]
+    found = examined(user)
+    (said,), (usual,) = found["settings"], found["settings as they come"]
     assert f"rows = 4 ({user.folder / 'config' / 'settings.toml'})" in said["says"]
     assert "model = 'starter' (MCP_SERVER_MLX_MODEL)" in said["says"]
+    told = {part.partition(" = ")[0] for one in (said, usual) for part in one["says"].split("; ")}
+    assert told == set(Settings.model_fields)
 
 
 def test_a_broken_settings_file_is_a_problem_and_the_rest_is_still_looked_at(user: Home) -> None:
