@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 from adapters.engine.server import Engine
+from adapters.errors import EngineUnavailable
 from adapters.settings import read_settings
 from adapters.sockets import listener
 
@@ -16,12 +17,17 @@ _START_SECONDS = 30.0
 
 @functools.cache
 def in_process_engine() -> str:
-    """The socket of this process's engine, started at the first call; it ends with the process."""
+    """The socket of this process's engine, started at the first call; it ends with the process.
+
+    Raises EngineUnavailable when it does not start in time, and what keeps it from starting, such as a wrong setting.
+    """
     started = threading.Event()
     running = _Running(started)
     threading.Thread(target=running.run, name="engine", daemon=True).start()
     if not started.wait(_START_SECONDS):
-        raise TimeoutError("the engine in this process did not start")
+        raise EngineUnavailable("the engine in this process did not start in time; try again, or use the shared one")
+    if running.problem is not None:
+        raise running.problem
     atexit.register(running.stop)
     return running.path
 
@@ -32,10 +38,18 @@ class _Running:
     def __init__(self, started: threading.Event) -> None:
         self._started, self._ended = started, threading.Event()
         self.path = ""
+        self.problem: Exception | None = None
 
     def run(self) -> None:
-        asyncio.run(self._serve())
-        self._ended.set()
+        try:
+            asyncio.run(self._serve())
+        except Exception as error:
+            if self._started.is_set():
+                raise
+            self.problem = error
+            self._started.set()
+        finally:
+            self._ended.set()
 
     async def _serve(self) -> None:
         with (

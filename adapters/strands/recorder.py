@@ -9,6 +9,7 @@ import logging
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from strands.hooks import AfterInvocationEvent, BeforeInvocationEvent
 from strands.middleware import InvokeModelStage, ModelStopReason
@@ -16,6 +17,7 @@ from strands.plugins import Plugin, hook
 from strands.types.content import Messages
 from strands.types.tools import ToolSpec
 
+from adapters.errors import ServerError
 from adapters.recordings import store
 from adapters.recordings.conversation import (
     Conversation,
@@ -49,8 +51,8 @@ class _Thread:
 class TrainingRecorder(Plugin):
     """Records an agent's turns into a session: `Agent(plugins=[TrainingRecorder("support")])`.
 
-    Secrets and personal numbers are taken out before anything is written, unless the settings say otherwise. Raises
-    InvalidRequest for what is no session's name.
+    Several agents may share one, also one that calls another. Secrets and personal numbers are taken out before anything
+    is written, unless the settings say otherwise. Raises InvalidRequest for what is no session's name.
     """
 
     @property
@@ -61,7 +63,7 @@ class TrainingRecorder(Plugin):
         super().__init__()
         self._session, self._source, self._tags = check_session(session), source, list(tags)
         self._redact = read_settings().redact
-        self._threads: list[_Thread] = []
+        self._turns = WeakKeyDictionary[Any, list[_Thread]]()  # of each agent, that which is under way
 
     def init_agent(self, agent: "Agent") -> None:
         """Watch every call of the agent's model, as it is after all that changes it.
@@ -84,28 +86,33 @@ class TrainingRecorder(Plugin):
     def _take(self, context: Any, answer: Any) -> None:
         specs = list(context.tool_specs or [])
         given = _plain(context.messages)
-        last = self._threads[-1] if self._threads else None
+        threads = self._turns.setdefault(context.agent, [])
+        last = threads[-1] if threads else None
         same = last is not None and (last.system, last.specs) == (context.system_prompt, specs)
         if last is not None and same and given[: len(last.messages)] == last.messages:
             last.messages = given
         else:
             last = _Thread(context.system_prompt, specs, given)
-            self._threads.append(last)
+            threads.append(last)
         last.given_by_model.add(len(last.messages))
         last.messages = [*last.messages, {"role": answer["role"], "content": answer["content"]}]
 
     @hook  # pyright: ignore[reportArgumentType]
     def _begin(self, event: BeforeInvocationEvent) -> None:
-        del event
-        self._threads = []
+        self._turns[event.agent] = []
 
     @hook  # pyright: ignore[reportArgumentType]
     async def _end(self, event: AfterInvocationEvent) -> None:
-        """Write what the turn gave; a turn that failed on its way keeps the answers that were whole."""
-        del event
-        threads, self._threads = self._threads, []
-        if threads:
+        """Write what the turn gave; a turn that failed on its way keeps the answers that were whole.
+
+        The answer is there already: a recording that cannot be written is an error in the log, and not the agent's.
+        """
+        if not (threads := self._turns.pop(event.agent, [])):
+            return
+        try:
             await asyncio.to_thread(self._write, [self._conversation(thread) for thread in threads])
+        except (ServerError, OSError, ValueError) as error:
+            logger.error("session=<%s>, error=<%s> | a turn was not recorded", self._session, error)
 
     def _write(self, made: list[Conversation]) -> None:
         store.append(self._session, [store.redacted(one) for one in made] if self._redact else made)

@@ -12,6 +12,7 @@ from strands.types.exceptions import ModelThrottledException
 
 from adapters.datasets.sessions import session_rows
 from adapters.errors import InvalidRequest
+from adapters.places import recordings_folder
 from adapters.recordings import store
 from adapters.recordings.conversation import Conversation
 from adapters.strands import MLXModel, TrainingRecorder
@@ -72,6 +73,40 @@ def test_every_answer_is_learned_once_over_many_turns(session: str) -> None:
     assert learned(session) == ["One.", "Two.", "Three."]
     last = store.read(session).conversations[-1]
     assert [message.keep for message in last.messages if message.role == "assistant"] == [False, False, True]
+
+
+def test_agents_that_share_a_recorder_lose_nothing_of_each_other(session: str) -> None:
+    recorder = TrainingRecorder(session)
+    model = MLXModel(MODEL, params={"max_tokens": 60}, engine="in-process")
+    inner = Agent(model=model, plugins=[recorder], callback_handler=None)
+
+    @tool
+    def ask() -> str:
+        """Ask another agent."""
+        return str(inner("And you?")).strip()
+
+    outer = Agent(model=model, tools=[ask], plugins=[recorder], callback_handler=None)
+    with saying(call("ask", "{}"), "From within.", "Done."):
+        outer("Go.")
+    within, around = store.read(session).conversations
+    assert roles(within) == ["user", "assistant"]
+    assert roles(around) == ["user", "assistant", "tool", "assistant"]
+    assert learned(session) == ["From within.", "ask", "Done."]
+
+
+def test_a_recording_that_cannot_be_written_costs_no_answer_and_is_told(
+    session: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = agent(session)
+    (recordings_folder() / f"{session}.jsonl").mkdir()
+    with saying("Hello."):
+        assert str(asked("Hi.")).strip() == "Hello."
+    (told,) = [record for record in caplog.records if "a turn was not recorded" in record.message]
+    assert session in told.message
+    (recordings_folder() / f"{session}.jsonl").rmdir()
+    with saying("Hello again."):
+        asked("Hi.")
+    assert learned(session) == ["Hello again."]
 
 
 def test_a_trimmed_conversation_loses_no_answer(session: str) -> None:
