@@ -77,6 +77,25 @@ def copy_of_starter(folder: Path) -> Path:
     return Path(shutil.copytree(STARTERS["starter"], folder))
 
 
+def starter_that_calls_in_xml(folder: Path) -> Path:
+    """The starter text model with a template that writes calls as Qwen3-Coder and Qwen3.5 do."""
+    template = copy_of_starter(folder) / "chat_template.jinja"
+    before, call, rest = template.read_text().partition("{{- '<tool_call>")
+    after = rest.partition("</tool_call>' -}}")[2]
+    written = (
+        "{{- '<tool_call>\\n<function=' + f.name + '>\\n' -}}"
+        "{%- for name, value in f.arguments.items() -%}"
+        "{{- '<parameter=' + name + '>\\n' + value | string + '\\n</parameter>\\n' -}}"
+        "{%- endfor -%}{{- '</function>\\n</tool_call>' -}}"
+    )
+    assert call
+    template.write_text(before + written + after)
+    named = json.loads((folder / "tokenizer_config.json").read_text())
+    del named["tool_parser_type"]  # as in the models of others, whose parser mlx_lm tells by the template
+    (folder / "tokenizer_config.json").write_text(json.dumps(named))
+    return folder
+
+
 def random_vision(folder: Path, hybrid: bool = False, width: int = 128, layers: int = 4) -> Path:
     """A vision model with random weights in float32 that makes about 250 tokens of a picture.
 

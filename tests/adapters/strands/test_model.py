@@ -3,6 +3,7 @@
 import asyncio
 import io
 import threading
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -21,7 +22,7 @@ from adapters.strands import MLXModel
 from tests.adapters.strands.scripted import MODEL, saying
 from tests.running import Home, kill
 from tests.tiny_adapters import random_adapter
-from tests.tiny_models import random_qwen3
+from tests.tiny_models import random_qwen3, starter_that_calls_in_xml
 
 pytestmark = pytest.mark.anyio
 
@@ -170,6 +171,23 @@ def test_a_call_that_cannot_be_read_is_text_and_ends_the_turn(name: str) -> None
     assert result.stop_reason == "end_turn"
     assert "<tool_call>" in text_of(asked.messages[-1])
     assert len(asked.messages) == 2
+
+
+def test_calls_in_the_form_of_another_family_are_read_by_its_own_parser(tmp_path: Path) -> None:
+    folder = starter_that_calls_in_xml(tmp_path / "model")
+    provider = MLXModel(str(folder), params={"max_tokens": 120}, engine="in-process")
+    whole = (
+        "<tool_call>\n<function=add>\n<parameter=a>\n2\n</parameter>\n"
+        "<parameter=b>\n3\n</parameter>\n</function>\n</tool_call>"
+    )
+    with saying(f"I add.\n{whole}", "It is 5."):
+        asked = agent(add, model=provider)
+        assert str(asked("What is 2 + 3?")).strip() == "It is 5."
+    assert asked.messages[1]["content"][1]["toolUse"]["input"] == {"a": 2, "b": 3}
+    with saying(whole.replace("</function>", ""), "never asked for") as left:
+        assert asked("And now?").stop_reason == "end_turn"
+    assert left
+    assert "<function=add>" in text_of(asked.messages[-1])
 
 
 def test_a_call_of_a_tool_that_does_not_exist_is_answered_with_an_error() -> None:
