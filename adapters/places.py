@@ -7,12 +7,23 @@ from pathlib import Path
 from adapters.sockets import HOME_VARIABLE
 
 APP = "mcp-server-mlx"
+# Who starts without these looks for folders and models elsewhere.
+_MOVING = (HOME_VARIABLE, "HF_HOME", "HF_HUB_CACHE")
 
 
 def _under_home(kind: str) -> Path | None:
     """The folder of that kind where MCP_SERVER_MLX_HOME moves everything."""
     moved = os.environ.get(HOME_VARIABLE)
     return Path(moved).expanduser().absolute() / kind if moved else None
+
+
+def moved() -> dict[str, str]:
+    """The variables of this process that move its folders or the hub's cache, for what is started elsewhere.
+
+    A desktop and a service start with hardly any environment.
+    """
+    found = {name: os.environ.get(name) for name in _MOVING}
+    return {name: os.path.abspath(os.path.expanduser(value)) for name, value in found.items() if value}
 
 
 def _made(path: Path) -> Path:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from adapters.places import moved
 from mcp_server.clients.known import KnownClient
 
 COMMAND = "mcp-server-mlx"
@@ -22,15 +23,13 @@ def command() -> list[str]:
 
 
 def make_entry(client: KnownClient, options: Sequence[str]) -> dict[str, Any]:
-    """What the client is to start, with its own deadline unless the options have one."""
+    """What the client is to start, with its own deadline unless the options have one, and where things are if moved."""
     first, *rest = command()
     given = list(options)
     if "--reply-within" not in given:
         given += ["--reply-within", str(client.reply_within)]
-    home = os.environ.get("MCP_SERVER_MLX_HOME")
-    # A home that was moved must be the same for all clients, or they would not share an engine.
-    env = {"env": {"MCP_SERVER_MLX_HOME": os.path.abspath(home)}} if home else {}
-    return client.beside | {"command": first, "args": [*rest, *given]} | env
+    # The same for all clients, or they would share neither an engine nor the models.
+    return client.beside | {"command": first, "args": [*rest, *given]} | ({"env": moved()} if moved() else {})
 
 
 def is_ours(entry: Any) -> bool:

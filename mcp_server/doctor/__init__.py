@@ -3,7 +3,16 @@
 from collections.abc import AsyncIterator
 
 from mcp_server.doctor.finding import Check, Finding
-from mcp_server.doctor.installation import folders, machine, models, programs, recent_errors, settings, versions
+from mcp_server.doctor.installation import (
+    folders,
+    http_service,
+    machine,
+    models,
+    programs,
+    recent_errors,
+    settings,
+    versions,
+)
 from mcp_server.doctor.processes import client_entries, engine, host, sockets
 
 __all__ = ["Finding", "findings"]
@@ -11,7 +20,7 @@ __all__ = ["Finding", "findings"]
 
 async def findings() -> AsyncIterator[Finding]:
     """Every finding, the quick ones first. One check that fails is a finding itself, and costs the others nothing."""
-    for check in (machine, versions, settings, folders, sockets, host, programs, models, recent_errors):
+    for check in (machine, versions, settings, folders, sockets, host, http_service, programs, models, recent_errors):
         for finding in checked(check):
             yield finding
     yield await engine()

@@ -23,6 +23,8 @@ from adapters.places import config_folder, log_file, state_folder
 from adapters.settings import origins, read_settings
 from mcp_server.cli.sizes import size
 from mcp_server.doctor.finding import Finding
+from mcp_server.http.service import service
+from mcp_server.http.token import read_token, token_file
 
 # What the work needs, and what it would be without.
 _PACKAGES = ("mcp", "mlx", "mlx-lm", "mlx-vlm", "mlx-audio", "llguidance", "huggingface-hub", "strands-agents")
@@ -121,6 +123,26 @@ def programs() -> Iterator[Finding]:
         yield Finding.problem("ffmpeg", f"{path} does not run", GET_FFMPEG)
     else:
         yield Finding.ok("ffmpeg", f"{said}, {path}")
+
+
+def http_service() -> Iterator[Finding]:
+    """The service that serves HTTP from log-in on, and the token that its clients show."""
+    here = service([])
+    if not here.path.exists():
+        yield Finding.ok("HTTP service", "none is installed; `mcp-server-mlx serve --install` would")
+    elif sys.executable.encode() not in here.path.read_bytes():
+        yield Finding.problem(
+            "HTTP service",
+            f"{here.path} starts another installation",
+            "mcp-server-mlx serve --install, with its options",
+        )
+    else:
+        yield Finding.ok("HTTP service", f"installed in {here.path}; it begins with `{here.begin}`")
+    if token_file().exists():
+        try:
+            read_token()
+        except ServerError as error:
+            yield Finding.problem("HTTP token", str(error), "mcp-server-mlx token --new")
 
 
 def models() -> Iterator[Finding]:

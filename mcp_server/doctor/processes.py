@@ -12,6 +12,7 @@ from adapters.engine import EngineClient
 from adapters.engine.protocol import Generate, Generated
 from adapters.errors import ServerError, from_wire, innermost
 from adapters.models.names import STARTER_NAMES
+from adapters.places import moved
 from adapters.sockets import SocketFolderError, socket_folder, socket_path
 from mcp_server.cli.running import host_process, memory_of
 from mcp_server.cli.sizes import size
@@ -114,7 +115,12 @@ async def _entry(client: KnownClient, name: str, entry: dict[str, Any]) -> Findi
         tools = await _tools(command, [str(word) for word in arguments], entry.get("env") or {})
     except _NotStarted as error:
         return Finding.problem(client.title, f"{name}: does not start: {error}", again)
-    return Finding.ok(client.title, f"{name}: {len(tools)} tools in {time.monotonic() - began:.1f} s")
+    took, given = time.monotonic() - began, entry.get("env") or {}
+    if elsewhere := [f"{variable}={value}" for variable, value in moved().items() if given.get(variable) != value]:
+        return Finding.note(
+            client.title, f"{name}: starts, and does not know of {elsewhere[0]}: it looks for things elsewhere", again
+        )
+    return Finding.ok(client.title, f"{name}: {len(tools)} tools in {took:.1f} s")
 
 
 class _NotStarted(Exception):

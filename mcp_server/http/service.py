@@ -8,7 +8,7 @@ from pathlib import Path
 
 from adapters.errors import InvalidRequest
 from adapters.files import write_whole
-from adapters.places import APP, log_file
+from adapters.places import APP, log_file, moved
 
 LABEL = "io.github.mcp-server-mlx"
 
@@ -40,7 +40,10 @@ class Service:
 
 
 def service(arguments: list[str], platform: str = sys.platform) -> Service:
-    """The service that runs this installation with these arguments. Raises InvalidRequest where there is no such thing."""
+    """The service that runs this installation with these arguments, and finds what this process finds.
+
+    Raises InvalidRequest where there is no such thing.
+    """
     command = [sys.executable, "-P", "-m", "mcp_server", *arguments]
     if platform == "darwin":
         return _launchd(command)
@@ -52,11 +55,13 @@ def service(arguments: list[str], platform: str = sys.platform) -> Service:
 def _systemd(command: list[str]) -> Service:
     # systemd reads % and $ in commands; both are doubled to stand for themselves.
     words = " ".join(_quoted(word.replace("%", "%%").replace("$", "$$")) for word in command)
+    variables = [_quoted(f"{name}={value}".replace("%", "%%")) for name, value in moved().items()]
+    environment = "".join(f"Environment={variable}\n" for variable in variables)
     unit = f"""[Unit]
 Description=Local models for MCP clients over HTTP
 
 [Service]
-ExecStart={words}
+{environment}ExecStart={words}
 Restart=on-failure
 RestartSec=2
 UMask=0077
@@ -85,6 +90,7 @@ def _launchd(command: list[str]) -> Service:
     agent = {
         "Label": LABEL,
         "ProgramArguments": command,
+        "EnvironmentVariables": moved(),
         "RunAtLoad": True,
         "KeepAlive": {"SuccessfulExit": False},
         "StandardErrorPath": log,

@@ -68,6 +68,15 @@ def test_the_deadline_fits_the_client(user: Home) -> None:
     assert entry_of("cursor")["args"] == ["--reply-within", "20"]
 
 
+def test_an_entry_says_where_things_are_that_were_moved(user: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", "~/models")
+    setup(user, "claude-desktop", "--yes")
+    told = entry_of("claude-desktop")["env"]
+    assert told["MCP_SERVER_MLX_HOME"] == str(user.folder)
+    assert told["HF_HOME"] == str(user.folder / "user" / "models")
+    assert "HF_TOKEN" not in told
+
+
 def test_what_else_is_in_the_file_stays_and_a_backup_is_kept(user: Home) -> None:
     path = path_of("vscode")
     path.parent.mkdir(parents=True)

@@ -125,6 +125,27 @@ def test_an_engine_that_does_not_start_is_a_problem(user: Home) -> None:
     assert found["engine"][0]["state"] == "problem"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the unit of systemd is written on Linux")
+def test_a_service_of_another_installation_and_a_token_for_all_are_problems(user: Home) -> None:
+    assert "none is installed" in examined(user)["HTTP service"][0]["says"]
+    assert user.command("serve", "--install").returncode == 0
+    assert examined(user)["HTTP service"][0]["state"] == "ok"
+    unit = user.folder / "user" / ".config/systemd/user/mcp-server-mlx.service"
+    unit.write_text(unit.read_text().replace(sys.executable, "/gone/python"))
+    (user.folder / "config" / "http-token").chmod(0o644)
+    found = examined(user)
+    assert "another installation" in found["HTTP service"][0]["says"]
+    assert found["HTTP token"][0]["remedy"] == "mcp-server-mlx token --new"
+
+
+def test_an_entry_that_looks_elsewhere_is_noted(user: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert user.command("setup", "cursor", "--yes").returncode == 0
+    monkeypatch.setenv("HF_HOME", str(user.folder / "models"))
+    found = examined(user)["Cursor"][0]
+    assert f"does not know of HF_HOME={user.folder / 'models'}" in found["says"]
+    assert found["remedy"] == "mcp-server-mlx setup cursor"
+
+
 def test_a_check_that_fails_is_a_finding_itself() -> None:
     def broken() -> list[Finding]:
         raise RuntimeError("no such thing")

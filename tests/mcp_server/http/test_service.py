@@ -15,6 +15,8 @@ from tests.running import Home
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MCP_SERVER_MLX_HOME", str(tmp_path / 'my "100%" home'))
+    monkeypatch.delenv("HF_HUB_CACHE")
     return tmp_path
 
 
@@ -27,6 +29,10 @@ def test_a_systemd_unit_runs_this_installation(home: Path) -> None:
     assert words == [
         sys.executable, "-P", "-m", "mcp_server", "serve", "--http", "--allow", "/data/my files", "--model", 'a"b%c$d',
     ]  # fmt: skip
+    (variable,) = [line for line in made.path.read_text().splitlines() if line.startswith("Environment=")]
+    assert shlex.split(variable.removeprefix("Environment=").replace("%%", "%")) == [
+        f'MCP_SERVER_MLX_HOME={home}/my "100%" home'
+    ]
     assert "enable --now" in made.begin
     assert made.remove()
     assert not made.remove()
@@ -38,6 +44,7 @@ def test_a_launchd_agent_runs_this_installation(home: Path) -> None:
     assert made.path.parent == home / "Library/LaunchAgents"
     agent = plistlib.loads(made.path.read_bytes())
     assert agent["ProgramArguments"] == [sys.executable, "-P", "-m", "mcp_server", "serve", "--http"]
+    assert agent["EnvironmentVariables"] == {"MCP_SERVER_MLX_HOME": f'{home}/my "100%" home'}
     assert agent["RunAtLoad"] is True
 
 
