@@ -208,6 +208,7 @@ async def test_a_killed_host_costs_the_client_neither_session_nor_a_call_that_ch
 ) -> None:
     async with own_home.client(era=era) as client:
         await client.list_tools()
+        await client.call_tool("generate", {"prompt": "Hello"})  # the engine's start is none of the call's few seconds
         results: list[Any] = []
 
         async def call() -> None:
@@ -265,9 +266,9 @@ async def test_an_idle_host_may_die_without_the_client_noticing(own_home: Home) 
 async def test_work_that_was_handed_over_survives_a_killed_host(own_home: Home) -> None:
     async with own_home.client("--reply-within", "1") as client:
         told = answer(await client.call_tool("generate", MANY))
-        assert told["state"] == "running"
+        assert told["state"] in ("queued", "running")
         kill(*own_home.hosts())
-        while told["state"] == "running":
+        while told["state"] in ("queued", "running"):
             told = answer(await client.call_tool("check-job", {"job": told["job"], "wait_seconds": 50}))
         assert told["state"] == "done"
         assert len(told["results"]) == 128
