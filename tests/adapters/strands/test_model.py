@@ -37,7 +37,8 @@ def model(**params: Any) -> MLXModel:
 
 
 def agent(*tools: Any, **options: Any) -> Any:
-    return Agent(model=options.pop("model", model()), tools=list(tools), callback_handler=None, **options)
+    options = {"model": model(), "callback_handler": None} | options
+    return Agent(tools=list(tools), **options)
 
 
 @tool
@@ -394,10 +395,11 @@ async def test_a_cancel_signal_ends_the_stream_without_a_stop() -> None:
 
 
 async def test_an_agent_that_is_cancelled_says_so() -> None:
-    asked = agent(model=model(max_tokens=1500))
+    writing = asyncio.Event()
+    asked = agent(model=model(max_tokens=1500), callback_handler=lambda **told: "data" in told and writing.set())
     with saying("word " * 2000):
         task = asyncio.create_task(asked.invoke_async("Go on."))
-        await asyncio.sleep(0.3)
+        await asyncio.wait_for(writing.wait(), 30)
         asked.cancel()
         result = await asyncio.wait_for(task, 10)
     assert result.stop_reason == "cancelled"

@@ -29,7 +29,8 @@ def session() -> str:
 
 def agent(session: str, *tools: Any, **options: Any) -> Agent:
     model = MLXModel(MODEL, params={"max_tokens": 60}, engine="in-process")
-    return Agent(model=model, tools=list(tools), plugins=[TrainingRecorder(session)], callback_handler=None, **options)
+    options = {"callback_handler": None} | options
+    return Agent(model=model, tools=list(tools), plugins=[TrainingRecorder(session)], **options)
 
 
 def learned(session: str) -> list[str]:
@@ -120,11 +121,12 @@ def test_a_trimmed_conversation_loses_no_answer(session: str) -> None:
 
 
 async def test_a_cancelled_turn_is_not_learned(session: str) -> None:
-    asked = agent(session)
+    writing = asyncio.Event()
+    asked = agent(session, callback_handler=lambda **told: "data" in told and writing.set())
     asked.model.update_config(params={"max_tokens": 1500})
     with saying("word " * 2000):
         task = asyncio.create_task(asked.invoke_async("Go on."))
-        await asyncio.sleep(0.3)
+        await asyncio.wait_for(writing.wait(), 30)
         asked.cancel()
         await asyncio.wait_for(task, 10)
     assert session not in store.names()
