@@ -16,7 +16,7 @@ from tests.running import Home
 SAMPLES = STARTER / "samples"
 EXAMPLES = Path(__file__).parents[3] / "examples"
 SAID = {
-    "first_agent.py": "called: get_weather({'city': 'Rome'})",
+    "first_agent.py": "called: get_weather({'city': 'Rome'})\nanswer: It is sunny and 24 degrees in Rome.",
     "local_tools_agent.py": "seen: A red circle on the left and a blue square on the right.",
     "record_train_use.py": "after: lemon-lemon!",
     "delegate_to_local.py": "answered on this machine: In Oslo",
