@@ -96,7 +96,7 @@ class VisionRunner(RowRunner):
         while reading.needs_processing():
             if chunked:
                 decoding = len(self._batch) if self._batch is not None else 0
-                step = self._chunk(max(1, len(self._being_read)), decoding)
+                step = self._chunk(1, decoding)  # however many are being read: a step reads of one
                 reading.prefill_step_size = min([step, *(place - done for place in checkpoints[:1])])
             started = time.monotonic()
             count = reading.prompt_step()
