@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.syntax import Syntax
+from rich.table import Table
 from rich.text import Text
 
 from adapters.errors import InvalidRequest
 from adapters.settings import read_settings
 from mcp_server.clients.configuration import Configuration, configuration
 from mcp_server.clients.entry import make_entry
-from mcp_server.clients.known import CLIENTS, known_client
+from mcp_server.clients.known import CLIENTS, KnownClient, known_client
 
 console = Console()
 
@@ -22,7 +23,9 @@ _NAMES = ", ".join(client.name for client in CLIENTS)
 
 
 def setup(
-    client: Annotated[str, typer.Argument(help=f"One of {_NAMES}.")],
+    client: Annotated[
+        str | None, typer.Argument(help=f"One of {_NAMES}. Without one, shows which of them are here.")
+    ] = None,
     allow: Annotated[
         list[Path], typer.Option(help="A folder that its tools may read. Repeatable; asked for if left out.")
     ] = [],  # noqa: B006
@@ -42,6 +45,12 @@ def setup(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Put this server into a client's configuration, or take it out. Shows the difference first; keeps a backup."""
+    if client is None:
+        given = (allow, model, vision_model, speech_model, reply_within, tools, project)
+        if any((*given, read_only, offline, dry_run, remove, yes)):
+            raise InvalidRequest(f"name the client that these options are for: {_NAMES}")
+        _overview()
+        return
     found = configuration(known_client(client), project.absolute() if project else None)
     if remove:
         changed = found.without_entry(name)
@@ -50,6 +59,25 @@ def setup(
         options = _options(folders, model, vision_model, speech_model, reply_within, tools, read_only, offline)
         changed = found.with_entry(name, make_entry(found.client, options))
     _carry_out(found, changed, dry_run=dry_run, yes=yes)
+
+
+def _overview() -> None:
+    """Every client that is known, whether it is here, and whether it has this server."""
+    rows = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for one in CLIENTS:
+        rows.add_row(one.name, one.title, _state(one))
+    console.print(rows)
+    console.print("`mcp-server-mlx setup NAME` puts this server into one of them.", highlight=False)
+
+
+def _state(client: KnownClient) -> str:
+    try:
+        found = configuration(client)
+        if ours := found.ours():
+            return f"has this server, as {', '.join(ours)}"
+        return "is here, without this server" if found.there else "no configuration found"
+    except InvalidRequest as error:
+        return str(error)
 
 
 def _options(

@@ -58,6 +58,21 @@ async def test_the_entry_of_every_client_starts_and_offers_its_tools(client: str
         assert "generate" in [tool.name for tool in (await started.list_tools()).tools]
 
 
+def test_without_a_name_it_shows_which_clients_are_here(user: Home) -> None:
+    setup(user, "cursor", "--yes")
+    for client, content in (("vscode", "{}"), ("windsurf", "{")):
+        path_of(client).parent.mkdir(parents=True)
+        path_of(client).write_text(content)
+    shown = setup(user)
+    assert shown.returncode == 0, shown.stderr
+    states = {line.split()[0]: line for line in shown.stdout.splitlines()}
+    assert set(states) >= {client.name for client in CLIENTS}
+    assert states["cursor"].rstrip().endswith("has this server, as mlx")
+    assert states["vscode"].rstrip().endswith("is here, without this server")
+    assert "cannot be read" in states["windsurf"]
+    assert states["codex"].rstrip().endswith("no configuration found")
+
+
 def test_the_deadline_fits_the_client(user: Home) -> None:
     for client, seconds in (("claude-desktop", "45"), ("claude-code", "100"), ("codex", "100")):
         setup(user, client, "--yes")
@@ -210,6 +225,7 @@ def test_another_servers_entry_is_never_touched(user: Home) -> None:
     ("arguments", "said"),
     [
         (["nobody"], "known are claude-desktop"),
+        (["--offline"], "name the client that these options are for: claude-desktop"),
         (["cursor", "--allow", "/no/such/folder"], "is not a folder"),
         (["cursor", "--tools", "generat"], "there is no tool 'generat'"),
         (["cursor", "--reply-within", "0"], "reply_within"),
