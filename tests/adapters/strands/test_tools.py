@@ -1,5 +1,6 @@
 """The local tools in an agent, and the examples, as a builder runs them."""
 
+import secrets
 import subprocess
 import sys
 from datetime import timedelta
@@ -10,6 +11,8 @@ from strands import Agent
 
 from adapters.errors import InvalidRequest
 from adapters.models.names import STARTER
+from adapters.recordings import store
+from adapters.recordings.conversation import Conversation, RecordedMessage
 from adapters.strands import MLXModel, local_tools
 from tests.running import Home
 
@@ -59,6 +62,28 @@ def test_tools_work_by_name_with_time_outs_of_their_own(shared_home: Home, monke
         assert refused["status"] == "error"
         assert "outside the granted folders" in refused["content"][0]["text"]
     assert any("writing" in one for one in heard)
+
+
+def test_the_plot_of_a_training_reaches_an_agent_as_a_picture(
+    shared_home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MCP_SERVER_MLX_HOME", str(shared_home.folder))
+    name = f"plotted-{secrets.token_hex(4)}"
+    rows = [
+        Conversation(messages=[RecordedMessage(role="user", content=w), RecordedMessage(role="assistant", content=w)])
+        for w in "apple ball banana basket bear bird boat book".split()  # noqa: SIM905
+    ]
+    store.append(name, rows)
+    with local_tools(tools=["train-adapter", "check-job"], offline=True, model="starter") as tools:
+        agent = Agent(model=MLXModel("starter"), tools=tools.list_tools_sync(), callback_handler=None)
+        told = agent.tool.train_adapter(adapter=name, sessions=[name], iterations=2, batch_size=2)
+        while told["structuredContent"]["state"] in ("queued", "running"):
+            told = agent.tool.check_job(job=told["structuredContent"]["job"], wait_seconds=40)
+    kinds = [next(iter(block)) for block in told["content"]]
+    assert kinds == ["text", "image"]
+    assert name in told["content"][0]["text"]
+    assert told["content"][1]["image"]["format"] == "png"
+    assert told["content"][1]["image"]["source"]["bytes"].startswith(b"\x89PNG")
 
 
 def test_what_cannot_work_is_told_at_construction() -> None:

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import random
+import shutil
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ import pytest
 from mcp import Client
 from PIL import Image, ImageDraw
 
+from adapters.models.names import STARTERS
 from adapters.starter.recipes.vision.questions import ask as questions_about
 from adapters.starter.recipes.vision.questions import caption
 from adapters.starter.recipes.vision.scenes import Thing, draw_scene, paint
@@ -205,6 +207,27 @@ async def test_the_frames_of_a_film_are_sampled_over_its_length(client: Client, 
 async def test_a_vision_model_answers_without_pictures_too(client: Client) -> None:
     told = answer(await client.call_tool("generate", {"prompt": "Hello", "model": "starter-vision"}))
     assert told["text"] == "Hello! Show me a picture."
+
+
+async def test_one_loaded_model_is_the_default_for_text_and_pictures(
+    own_home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The smallest recommended model that does both, as the hub's cache would hold it; the starter stands in its place.
+    name, revision = "mlx-community/Qwen3.5-2B-MLX-4bit", "a" * 40
+    repository = tmp_path / "hub" / f"models--{name.replace('/', '--')}"
+    shutil.copytree(STARTERS["starter-vision"], repository / "snapshots" / revision)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(revision)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    picture = shape("red", "circle", tmp_path / "a.png")
+    async with own_home.client("--model", "auto", "--allow", str(tmp_path)) as client:
+        said = answer(await client.call_tool("generate", {"prompt": "Hello"}))
+        seen = await look(client, picture, prompt="What is in this photo?")
+        async with own_home.engine() as engine:
+            loaded = [model.model for model in (await engine.status()).models]
+    assert said["model"] == seen["model"] == name
+    assert "red circle" in seen["text"]
+    assert loaded == [name]
 
 
 # --- what it refuses
