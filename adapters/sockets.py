@@ -19,6 +19,8 @@ import time
 from collections.abc import Callable, Iterator
 
 HOME_VARIABLE = "MCP_SERVER_MLX_HOME"
+# The longest message, in bytes, between a client, the host and the engine. A longer one ends the connection.
+LINE_LIMIT = 64 << 20
 # sun_path holds 104 bytes on macOS, the last one for the terminating zero.
 LONGEST_PATH = 103
 # How long a listener that holds its lock but answers no more may take to end, in seconds.

@@ -16,10 +16,9 @@ import threading
 import time
 
 from adapters import __version__
-from adapters.sockets import connect_or_start, socket_path
+from adapters.sockets import LINE_LIMIT, connect_or_start, socket_path
 from mcp_server.shim_options import OptionError, as_json, hello, read_options
 
-_LONGEST_LINE = 64 << 20
 _PATIENCE_SECONDS = 30.0
 # So many new hosts in so many seconds, and it is the host that is broken.
 _RECONNECTS, _WITHIN_SECONDS = 5, 60.0
@@ -135,12 +134,12 @@ class Shim:
     def _carry_forward(self) -> None:
         lines = Lines(0)
         while (line := lines.next()) is not None:
-            if len(line) > _LONGEST_LINE:
+            if len(line) > LINE_LIMIT:
                 _write(
                     _error(
                         "null",
                         -32600,
-                        f"the message is longer than {_LONGEST_LINE >> 20} MiB; give large inputs by path",
+                        f"the message is longer than {LINE_LIMIT >> 20} MiB; give large inputs by path",
                     )
                 )
                 continue
@@ -232,8 +231,8 @@ class Lines:
         dropping = b""
         while (end := self._buffer.find(b"\n", self._searched)) < 0:
             self._searched = len(self._buffer)
-            if len(self._buffer) > _LONGEST_LINE:
-                dropping, self._searched = bytes(self._buffer[: _LONGEST_LINE + 1]), 0
+            if len(self._buffer) > LINE_LIMIT:
+                dropping, self._searched = bytes(self._buffer[: LINE_LIMIT + 1]), 0
                 self._buffer.clear()
             try:
                 piece = os.read(self._descriptor, 1 << 16)

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from adapters.engine.jobs import new_job_id
 from adapters.engine.launch import connect_engine
-from adapters.engine.protocol import (
-    FINISHED,
-    LINE_LIMIT,
+from adapters.errors import EngineStopped, EngineUnavailable, from_wire
+from adapters.protocol.generation import Generate, Partial
+from adapters.protocol.jobs import FINISHED, JobState, JobView, Progress, Work, new_job_id
+from adapters.protocol.messages import (
     PROTOCOL,
     AskStatus,
     Attach,
@@ -23,28 +23,22 @@ from adapters.engine.protocol import (
     Detach,
     EngineStatus,
     Event,
-    Generate,
     HandOver,
     Hello,
-    JobState,
-    JobView,
-    Partial,
-    Progress,
     Refused,
     Snapshot,
     StatusReply,
     Stop,
     Submit,
-    TrainingState,
     Unload,
     Unloaded,
     Update,
-    Wire,
-    Work,
     line,
     read_event,
 )
-from adapters.errors import EngineStopped, EngineUnavailable, from_wire
+from adapters.protocol.training import TrainingState
+from adapters.protocol.wire import Wire
+from adapters.sockets import LINE_LIMIT
 
 logger = logging.getLogger(__name__)
 

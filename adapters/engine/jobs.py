@@ -5,8 +5,6 @@ import contextlib
 import json
 import logging
 import os
-import re
-import secrets
 import time
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
@@ -15,40 +13,16 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from adapters.engine.protocol import (
-    FINISHED,
-    Generate,
-    JobKind,
-    JobState,
-    JobView,
-    Outcome,
-    Partial,
-    Progress,
-    Snapshot,
-    TrainingState,
-    Update,
-    Work,
-)
 from adapters.errors import EngineStopped, JobNotFound, to_wire
 from adapters.places import jobs_folder
+from adapters.protocol.generation import Generate, Partial
+from adapters.protocol.jobs import FINISHED, JOB_ID, JobState, JobView, Outcome, Progress, Work
+from adapters.protocol.messages import Snapshot, Update
+from adapters.protocol.training import TrainingState
 
 logger = logging.getLogger(__name__)
 
-_PREFIXES: dict[JobKind, str] = {
-    "generate": "gen",
-    "describe": "see",
-    "transcribe": "hear",
-    "train": "train",
-    "download": "pull",
-}
-_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _WORK = ".work"
-_JOB_ID = re.compile(r"[a-z]{2,8}-[0-9a-z]{8,32}")
-
-
-def new_job_id(kind: JobKind) -> str:
-    """A random id with its kind in front; 60 bits, so that nobody guesses another's."""
-    return f"{_PREFIXES[kind]}-" + "".join(secrets.choice(_ALPHABET) for _ in range(12))
 
 
 class Follower(Protocol):
@@ -243,7 +217,7 @@ class JobStore:
 
     def load(self, job: str) -> JobView:
         """The stored job. Raises JobNotFound."""
-        view = self._read(self._folder / f"{job}.json") if _JOB_ID.fullmatch(job) else None
+        view = self._read(self._folder / f"{job}.json") if JOB_ID.fullmatch(job) else None
         if view is None:
             raise JobNotFound(
                 f"there is no job {job[:80]!r}: ids come from the tools' answers, and results are kept for {self._keep_seconds / 3600:g} hours; list-library with kind 'jobs' shows what there is"
@@ -277,7 +251,7 @@ def load_work(job: str) -> Generate:
     """What a job was asked that answered. Raises JobNotFound when that is not known, or not any more."""
     path = jobs_folder() / f"{job}{_WORK}"
     try:
-        if not _JOB_ID.fullmatch(job):
+        if not JOB_ID.fullmatch(job):
             raise FileNotFoundError
         return Generate.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:

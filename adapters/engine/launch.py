@@ -6,9 +6,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from adapters.engine.protocol import PROTOCOL
 from adapters.errors import EngineUnavailable
 from adapters.places import log_file, open_log
+from adapters.protocol.messages import PROTOCOL
 from adapters.sockets import connect, connect_or_start, socket_path
 
 _PATIENCE_SECONDS = 30.0

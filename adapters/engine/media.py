@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from adapters.engine.protocol import Generate, ImagePart, Seen, VideoPart, media_of
 from adapters.errors import FileRefused
 from adapters.files import open_file
 from adapters.media.fetch import fetch_image
 from adapters.media.images import MOST_BYTES, Picture, read_data_uri, read_image
 from adapters.media.video import Video, read_video
+from adapters.protocol.content import ImagePart, VideoPart, media_of
+from adapters.protocol.generation import Generate, Seen
 from adapters.settings import Settings
 
 # Decoding takes memory: only so many at once, whichever jobs they belong to.

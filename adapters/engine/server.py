@@ -12,8 +12,12 @@ from pydantic import ValidationError
 
 from adapters import __version__
 from adapters.engine.jobs import JobStore, RunningJob, newest
-from adapters.engine.protocol import (
-    LINE_LIMIT,
+from adapters.engine.training import Trainings, hand_over, may_go_on
+from adapters.engine.work import carry_out, count_tokens
+from adapters.errors import EngineBusy, EngineStopped, InvalidRequest, JobNotFound, ServerError, to_wire
+from adapters.mlx.backend import Backend
+from adapters.places import jobs_folder
+from adapters.protocol.messages import (
     PROTOCOL,
     AskStatus,
     Attach,
@@ -36,13 +40,8 @@ from adapters.engine.protocol import (
     line,
     read_request,
 )
-from adapters.engine.training import Trainings, hand_over, may_go_on
-from adapters.engine.work import carry_out, count_tokens
-from adapters.errors import EngineBusy, EngineStopped, InvalidRequest, JobNotFound, ServerError, to_wire
-from adapters.mlx.backend import Backend
-from adapters.places import jobs_folder
 from adapters.settings import Settings
-from adapters.sockets import is_own_user
+from adapters.sockets import LINE_LIMIT, is_own_user
 from adapters.training.run_folder import read_run, run_folder
 
 logger = logging.getLogger(__name__)

@@ -14,9 +14,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from adapters.engine.jobs import RunningJob
-from adapters.engine.protocol import Progress, Train, Trained
 from adapters.errors import InvalidRequest, OutOfMemory, TrainingFailed, from_wire
 from adapters.lora.library import check_free
+from adapters.protocol.jobs import Progress
+from adapters.protocol.training import Train, Trained
 from adapters.training.run_folder import (
     CHECKPOINT,
     DETACHED,

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters.engine.jobs import RunningJob
-from adapters.engine.protocol import Partial, Progress, Segment, Timing, Transcribe, Transcribed
 from adapters.errors import FileRefused, ServerError
 from adapters.files import write_new
 from adapters.media.sound import SoundFile, probe, samples
 from adapters.media.transcripts import plain_text, render
 from adapters.media.windows import Window, windows
 from adapters.mlx.backend import Backend
+from adapters.protocol.generation import Partial, Timing
+from adapters.protocol.jobs import Progress
+from adapters.protocol.transcription import Segment, Transcribe, Transcribed
 from adapters.settings import Settings
 
 if TYPE_CHECKING:

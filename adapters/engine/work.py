@@ -10,23 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters.engine.jobs import RunningJob
-from adapters.engine.protocol import (
-    Completion,
-    Download,
-    Downloaded,
-    Generate,
-    Generated,
-    Outcome,
-    Progress,
-    Seen,
-    Timing,
-    Train,
-    Trained,
-    Transcribe,
-    Transcribed,
-    Usage,
-    media_of,
-)
 from adapters.engine.training import Trainings, resumed_work
 from adapters.errors import ServerError, to_wire
 from adapters.lora.check import AdapterFiles, check_files
@@ -37,6 +20,11 @@ from adapters.models.card import tensor_bytes, weight_files
 from adapters.models.download import download
 from adapters.models.library import check_ability
 from adapters.models.names import ModelName, resolve
+from adapters.protocol.content import media_of
+from adapters.protocol.generation import Completion, Generate, Generated, Seen, Timing, Usage
+from adapters.protocol.jobs import Download, Downloaded, Outcome, Progress
+from adapters.protocol.training import Train, Trained
+from adapters.protocol.transcription import Transcribe, Transcribed
 from adapters.settings import Settings
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from adapters.engine.training_protocol import MAX_RANK, MAX_SCALE, Method
 from adapters.errors import BadAdapter
+from adapters.protocol.training import MAX_RANK, MAX_SCALE, Method
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapters.safetensors"
 _LARGEST_CONFIG = 1 << 20

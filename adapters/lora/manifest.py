@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from adapters.engine.training_protocol import Evaluation, LossPoint
 from adapters.models.card import weight_files
+from adapters.protocol.training import Evaluation, LossPoint
 
 FILE = "manifest.json"
 

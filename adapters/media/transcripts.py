@@ -3,8 +3,8 @@
 import json
 from collections.abc import Sequence
 
-from adapters.engine.protocol import Segment, TranscriptFormat
 from adapters.media.cues import Cue, TimedWord, make_cues, spread, srt, vtt
+from adapters.protocol.transcription import Segment, TranscriptFormat
 
 
 def plain_text(segments: Sequence[Segment]) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from adapters.engine.protocol import Completion, Generate, MadeCall, Partial, Progress, Timing, Usage
 from adapters.errors import AnswerIncomplete, to_wire
+from adapters.protocol.generation import Completion, Generate, MadeCall, Partial, Timing, Usage
+from adapters.protocol.jobs import Progress
 
 if TYPE_CHECKING:
     from adapters.mlx.answer import WrittenCall

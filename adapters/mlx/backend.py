@@ -15,13 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from adapters.engine.protocol import Completion, Generate, LoadedModel, Progress, Transcribe
 from adapters.errors import ContextOverflow, InvalidRequest
 from adapters.lora.check import AdapterFiles
 from adapters.mlx.asking import Asking, OnProgress, PendingAnswer
 from adapters.mlx.thread import MlxThread
 from adapters.models.card import read_card
 from adapters.models.safety import check_folder
+from adapters.protocol.generation import Completion, Generate
+from adapters.protocol.jobs import Progress
+from adapters.protocol.messages import LoadedModel
+from adapters.protocol.transcription import Transcribe
 from adapters.settings import Settings
 
 if TYPE_CHECKING:

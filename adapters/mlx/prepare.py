@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from mlx_lm.sample_utils import make_logits_processors
 
-from adapters.engine.protocol import Generate, MadeCall, TextPart, media_of, parts_of
 from adapters.errors import InvalidRequest, UnsupportedModel
 from adapters.mlx.answer import AnswerText, WrittenCall, markers_of
 from adapters.mlx.backend import check_room
@@ -17,6 +16,8 @@ from adapters.mlx.residency import Leased, Loaded
 from adapters.mlx.row import LogitsProcessor, Row
 from adapters.mlx.runner import RowRunner
 from adapters.mlx.schema import Reasoning, SchemaMask, compile_schema, grammar_tokenizer
+from adapters.protocol.content import TextPart, media_of, parts_of
+from adapters.protocol.generation import Generate, MadeCall
 
 logger = logging.getLogger(__name__)
 

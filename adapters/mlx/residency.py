@@ -16,7 +16,6 @@ import mlx.core as mx
 import psutil
 from mlx.utils import tree_flatten
 
-from adapters.engine.protocol import LoadedModel
 from adapters.errors import DoesNotFit, OutOfMemory
 from adapters.lora.check import AdapterFiles
 from adapters.mlx.adapter_weights import check_against, fits_in_slots, lay_around
@@ -29,6 +28,7 @@ from adapters.mlx.speech import SpeechModel
 from adapters.mlx.thread import MlxThread
 from adapters.models.card import ModelCard
 from adapters.models.library import models_on_disk
+from adapters.protocol.messages import LoadedModel
 from adapters.settings import GB, Settings
 
 logger = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from adapters.engine.protocol import FinishReason, Sampling
 from adapters.mlx.answer import AnswerText, WrittenCall
+from adapters.protocol.generation import FinishReason, Sampling
 
 if TYPE_CHECKING:
     from adapters.mlx.sight import Sight

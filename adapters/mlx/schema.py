@@ -14,8 +14,8 @@ import numpy as np
 from llguidance import LLMatcher, LLTokenizer
 from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
 
-from adapters.engine.protocol import MAX_SCHEMA_BYTES
 from adapters.errors import SchemaError
+from adapters.protocol.generation import MAX_SCHEMA_BYTES
 
 # JSON as Python's json.dumps writes it, which is what models have seen most of.
 _LAYOUT: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}

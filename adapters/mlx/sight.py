@@ -14,10 +14,10 @@ from mlx_vlm.prompt_utils import MODEL_CONFIG, apply_chat_template
 from mlx_vlm.utils import prepare_inputs, should_add_special_tokens
 from PIL import Image
 
-from adapters.engine.protocol import ImagePart, TextPart, VideoPart, parts_of
 from adapters.errors import InvalidRequest, UnsupportedModel
 from adapters.media.images import Picture
 from adapters.media.video import Video
+from adapters.protocol.content import ImagePart, TextPart, VideoPart, parts_of
 
 # Media by the source that a message names.
 Media = Mapping[str, Picture | Video]

@@ -15,11 +15,11 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
-from adapters.engine.protocol import Segment, Transcribe, Word
 from adapters.errors import InvalidRequest, UnsupportedModel
 from adapters.media.sound import RATE
 from adapters.media.windows import Window, pauses
 from adapters.mlx.steps import in_steps, make_pausing, pausing_layers
+from adapters.protocol.transcription import Segment, Transcribe, Word
 
 # What families call the text that says which words to expect, and the language.
 _HINTS = ("initial_prompt", "prompt", "system_prompt", "context")

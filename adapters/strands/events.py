@@ -9,8 +9,8 @@ from strands.types.event_loop import StopReason
 from strands.types.streaming import StreamEvent
 
 from adapters.engine import Job
-from adapters.engine.protocol import Completion, Generated, MadeCall, Partial
 from adapters.errors import AnswerIncomplete, ServerError, from_wire
+from adapters.protocol.generation import Completion, Generated, MadeCall, Partial
 
 
 async def events(jobs: AsyncIterator[Job], forced: list[str] | None) -> AsyncIterator[StreamEvent]:

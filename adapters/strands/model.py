@@ -18,10 +18,11 @@ from typing_extensions import override
 
 from adapters.engine import EngineClient, Job
 from adapters.engine.in_process import in_process_engine
-from adapters.engine.protocol import Generate, Generated, Sampling, media_of
 from adapters.errors import ContextOverflow, EngineBusy, InvalidRequest, ServerError, from_wire
 from adapters.models.card import ModelCard, read_card
 from adapters.models.names import resolve
+from adapters.protocol.content import media_of
+from adapters.protocol.generation import Generate, Generated, Sampling
 from adapters.settings import read_settings
 from adapters.strands.events import events
 from adapters.strands.messages import forced_schema, tools, turns

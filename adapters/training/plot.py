@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from adapters.engine.training_protocol import LossPoint
+from adapters.protocol.training import LossPoint
 
 
 def plot_losses(losses: Sequence[LossPoint], held_back: Sequence[LossPoint], title: str, path: Path) -> None:

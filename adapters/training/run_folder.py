@@ -15,8 +15,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from adapters.engine.protocol import Progress, Train, Trained, TrainingState
 from adapters.places import runs_folder
+from adapters.protocol.jobs import Progress
+from adapters.protocol.training import Train, Trained, TrainingState
 
 LOCK, DETACHED, LOG = "trainer.lock", "detached", "trainer.log"
 # Names the last complete checkpoint.

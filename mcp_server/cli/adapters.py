@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from adapters.engine.training_protocol import Evaluation
 from adapters.errors import ServerError, from_wire
 from adapters.lora import library
+from adapters.protocol.training import Evaluation
 from mcp_server.cli.sizes import size
 
 app = typer.Typer(no_args_is_help=True, help="Adapters that were trained: to look at, to hand on, to make models of.")

@@ -22,10 +22,10 @@ from rich.terminal_theme import SVG_EXPORT_THEME
 from rich.text import Text
 
 from adapters.engine import EngineClient
-from adapters.engine.protocol import EngineStatus
 from adapters.errors import InvalidRequest
 from adapters.lora import library as lora
 from adapters.models.names import STARTER
+from adapters.protocol.messages import EngineStatus
 from adapters.recordings import store as sessions
 from mcp_server.cli.running import host_process, memory_of
 from mcp_server.cli.sizes import size, span

@@ -9,7 +9,6 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from rich.table import Column, Table
 
 from adapters.engine import EngineClient
-from adapters.engine.protocol import Download, Downloaded, EngineStatus
 from adapters.errors import from_wire
 from adapters.models.abilities import Ability
 from adapters.models.library import models_on_disk
@@ -22,6 +21,8 @@ from adapters.models.recommended import (
     recommended,
     suiting,
 )
+from adapters.protocol.jobs import Download, Downloaded
+from adapters.protocol.messages import EngineStatus
 from adapters.settings import read_settings
 from mcp_server.cli.sizes import size
 

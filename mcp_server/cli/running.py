@@ -11,9 +11,9 @@ from rich.table import Table
 
 from adapters import __version__
 from adapters.engine import EngineClient
-from adapters.engine.protocol import EngineStatus
 from adapters.models.names import STARTERS
 from adapters.places import log_file, state_folder
+from adapters.protocol.messages import EngineStatus
 from adapters.settings import settings_file
 from adapters.sockets import connect, peer_process, socket_path
 from mcp_server.cli.sizes import size, span

@@ -9,10 +9,10 @@ from typing import Any
 
 from adapters import __version__
 from adapters.engine import EngineClient
-from adapters.engine.protocol import Generate, Generated
 from adapters.errors import ServerError, from_wire, innermost
 from adapters.models.names import STARTER_NAMES
 from adapters.places import moved
+from adapters.protocol.generation import Generate, Generated
 from adapters.sockets import SocketFolderError, socket_folder, socket_path
 from mcp_server.cli.running import host_process, memory_of
 from mcp_server.cli.sizes import size

@@ -20,14 +20,13 @@ from adapters import __version__
 from adapters.engine import EngineClient
 from adapters.errors import EngineBusy, ServerError, innermost
 from adapters.settings import Settings, for_client
-from adapters.sockets import is_own_user
+from adapters.sockets import LINE_LIMIT, is_own_user
 from mcp_server.host.connection import CURRENT, Connection
 from mcp_server.host.library_watch import watch_library
 from mcp_server.host.server import make_server
 
 logger = logging.getLogger(__name__)
 
-LINE_LIMIT = 64 << 20
 MOST_CLIENTS = 1000
 # How many messages a client may send while it does not read; among them may be what cancels its calls.
 _MOST_BEHIND = 64

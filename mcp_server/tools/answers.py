@@ -7,8 +7,9 @@ from typing import Any
 from mcp.types import CallToolResult, TextContent
 from pydantic import BaseModel, Field
 
-from adapters.engine.protocol import Completion, Downloaded, FinishReason, Generated, JobState, JobView, Timing, Usage
 from adapters.places import outputs_folder
+from adapters.protocol.generation import Completion, FinishReason, Generated, Timing, Usage
+from adapters.protocol.jobs import Downloaded, JobState, JobView
 from adapters.settings import Settings
 
 # Clients cut or refuse larger results: characters of one answer, and of all answers of a call together.

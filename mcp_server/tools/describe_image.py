@@ -8,8 +8,8 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 from pydantic import Field
 
-from adapters.engine.protocol import MAX_IMAGES, Generate, Sampling
 from adapters.errors import InvalidRequest, from_wire
+from adapters.protocol.generation import MAX_IMAGES, Generate, Sampling
 from mcp_server.grants import Grants, opened
 from mcp_server.host.connection import Connection
 from mcp_server.tools.answers import PictureAnswer, as_text, picture_answer_of, tool_result

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from mcp.server.mcpserver import Context
 
 from adapters.engine import Job
-from adapters.engine.jobs import new_job_id
-from adapters.engine.protocol import JobView, Progress, Work
 from adapters.errors import EngineUnavailable
+from adapters.protocol.jobs import JobView, Progress, Work, new_job_id
 from mcp_server.host.connection import Connection
 
 Report = Callable[[float, float | None, str | None], Awaitable[None]]

@@ -8,8 +8,8 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 from pydantic import BaseModel, ConfigDict, Field
 
-from adapters.engine.protocol import MAX_PROMPTS, Generate, Sampling
 from adapters.errors import FileRefused, InvalidRequest, from_wire
+from adapters.protocol.generation import MAX_PROMPTS, Generate, Sampling
 from mcp_server.grants import Grants, read_text
 from mcp_server.host.connection import Connection
 from mcp_server.tools.answers import JobAnswer, answer_of, as_text, tool_result

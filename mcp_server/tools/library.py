@@ -9,7 +9,6 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 from pydantic import BaseModel, Field
 
-from adapters.engine.protocol import EngineStatus, JobState, LoadedModel
 from adapters.errors import InvalidRequest
 from adapters.lora.library import Shelved as ShelvedAdapter
 from adapters.lora.library import shelf
@@ -17,6 +16,8 @@ from adapters.models.abilities import Ability
 from adapters.models.library import Shelved, models_on_disk
 from adapters.models.recommended import ABILITIES, default_model
 from adapters.places import jobs_folder
+from adapters.protocol.jobs import JobState
+from adapters.protocol.messages import EngineStatus, LoadedModel
 from adapters.recordings import store
 from adapters.settings import GB, Settings
 from mcp_server.cli.sizes import size

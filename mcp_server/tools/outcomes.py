@@ -3,7 +3,7 @@
 from mcp.types import CallToolResult
 from pydantic import BaseModel, Field
 
-from adapters.engine.protocol import JobView
+from adapters.protocol.jobs import JobView
 from adapters.settings import Settings
 from mcp_server.tools.answers import PictureAnswer, as_text, picture_answer_of, tool_result
 from mcp_server.tools.trainings import TrainingAnswer, TrainingDetails, training_of, training_result, training_text

@@ -9,8 +9,9 @@ from mcp.types import CallToolResult
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adapters.engine.jobs import load_work
-from adapters.engine.protocol import Generate, Generated, TextPart, parts_of
 from adapters.errors import InvalidRequest
+from adapters.protocol.content import TextPart, parts_of
+from adapters.protocol.generation import Generate, Generated
 from adapters.recordings import store
 from adapters.recordings.conversation import Conversation, RecordedMessage, ToolSpecification, check_session
 from adapters.settings import Settings

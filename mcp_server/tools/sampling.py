@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from adapters.engine.protocol import MAX_STOP_LENGTH, MAX_STOPS, MAX_TEMPERATURE, MAX_TOKENS, MAX_TOP_K
+from adapters.protocol.generation import MAX_STOP_LENGTH, MAX_STOPS, MAX_TEMPERATURE, MAX_TOKENS, MAX_TOP_K
 
 AdapterArgument = Annotated[
     str | None,

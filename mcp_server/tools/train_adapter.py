@@ -10,9 +10,11 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 from pydantic import Field
 
-from adapters.engine.protocol import Train
 from adapters.engine.training import resumed_work
-from adapters.engine.training_protocol import (
+from adapters.errors import FileRefused, InvalidRequest, from_wire
+from adapters.files import open_file
+from adapters.lora.library import check_free
+from adapters.protocol.training import (
     MAX_ITERATIONS,
     MAX_RANK,
     MAX_SCALE,
@@ -20,10 +22,8 @@ from adapters.engine.training_protocol import (
     Method,
     Schedule,
     TooLong,
+    Train,
 )
-from adapters.errors import FileRefused, InvalidRequest, from_wire
-from adapters.files import open_file
-from adapters.lora.library import check_free
 from adapters.recordings.conversation import check_session
 from mcp_server.grants import Grants, opened
 from mcp_server.host.connection import Connection

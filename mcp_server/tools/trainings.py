@@ -7,9 +7,9 @@ from typing import Any
 from mcp.types import CallToolResult, ImageContent
 from pydantic import BaseModel, Field
 
-from adapters.engine.protocol import FINISHED, JobView, Trained, TrainingState
-from adapters.engine.training_protocol import Evaluation as Measured
-from adapters.engine.training_protocol import Preflight
+from adapters.protocol.jobs import FINISHED, JobView
+from adapters.protocol.training import Evaluation as Measured
+from adapters.protocol.training import Preflight, Trained, TrainingState
 from adapters.settings import GB
 from mcp_server.cli.sizes import span
 from mcp_server.tools.answers import JobAnswer, tool_result

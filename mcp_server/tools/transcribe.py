@@ -9,9 +9,9 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 from pydantic import Field
 
-from adapters.engine.protocol import MAX_HINT, Timestamps, Transcribe, TranscriptFormat
 from adapters.errors import FileRefused, InvalidRequest, from_wire
 from adapters.places import outputs_folder
+from adapters.protocol.transcription import MAX_HINT, Timestamps, Transcribe, TranscriptFormat
 from adapters.settings import Settings
 from mcp_server.grants import Grants, opened
 from mcp_server.host.connection import Connection

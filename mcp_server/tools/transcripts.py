@@ -2,7 +2,8 @@
 
 from pydantic import BaseModel, Field
 
-from adapters.engine.protocol import JobState, JobView, Segment, Transcribed
+from adapters.protocol.jobs import JobState, JobView
+from adapters.protocol.transcription import Segment, Transcribed
 from adapters.settings import Settings
 from mcp_server.tools.answers import MOST_CHARACTERS, STARTER_NOTES, AnswerTiming, bounded
 

@@ -13,9 +13,9 @@ import mlx.core as mx
 from mlx.utils import tree_flatten, tree_unflatten
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from adapters.engine.training_protocol import LossPoint
 from adapters.errors import TrainingFailed
 from adapters.mlx.training.trainable import trained_weights
+from adapters.protocol.training import LossPoint
 from adapters.training.run_folder import CHECKPOINT
 
 

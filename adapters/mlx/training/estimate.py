@@ -6,9 +6,9 @@ from typing import Any
 
 import mlx.core as mx
 
-from adapters.engine.training_protocol import Train
 from adapters.errors import DoesNotFit
 from adapters.models.card import ModelCard, read_config
+from adapters.protocol.training import Train
 
 # Values that a layer keeps for the gradient, for each token: in units of the hidden size, and of the feed-forward's.
 _KEPT_HIDDEN, _KEPT_FEED_FORWARD = 14, 4

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from adapters.datasets.rows import Row
-from adapters.engine.training_protocol import TooLong
 from adapters.errors import InvalidRequest
 from adapters.mlx.chat import rendered_text
+from adapters.protocol.training import TooLong
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ import mlx.nn as nn
 import mlx.optimizers as optimizers
 from mlx.utils import tree_map
 
-from adapters.engine.training_protocol import LossPoint, Schedule, Train
 from adapters.errors import TrainingFailed
 from adapters.mlx.training import checkpoint
 from adapters.mlx.training.batches import Batch, make_batch, place_of, plan
@@ -24,6 +23,7 @@ from adapters.mlx.training.examples import Example
 from adapters.mlx.training.losses import choose_logits, loss_sum, number
 from adapters.mlx.training.pictures import Shown
 from adapters.mlx.training.trainable import trained_weights
+from adapters.protocol.training import LossPoint, Schedule, Train
 
 BEST = "best.safetensors"
 # The most points that a curve is kept as.

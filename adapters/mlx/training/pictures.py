@@ -14,7 +14,6 @@ import numpy as np
 from mlx.utils import tree_flatten
 
 from adapters.datasets.rows import Row
-from adapters.engine.protocol import TextPart, parts_of
 from adapters.errors import FileRefused, InvalidRequest
 from adapters.files import open_file
 from adapters.media.images import MOST_BYTES, Picture, read_data_uri, read_image
@@ -22,6 +21,7 @@ from adapters.mlx.loading import Reader
 from adapters.mlx.training.batches import Batch, make_batch
 from adapters.mlx.training.evaluation import Question
 from adapters.mlx.training.examples import Example, Fitted, answer_of, fit
+from adapters.protocol.content import TextPart, parts_of
 
 _MOST_KEPT = 1 << 30
 

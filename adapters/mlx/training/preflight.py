@@ -4,12 +4,12 @@ import math
 from collections.abc import Sequence
 
 from adapters.datasets.gathering import Dataset
-from adapters.engine.training_protocol import Preflight, Train
 from adapters.mlx.training.batches import padded_tokens, plan
 from adapters.mlx.training.estimate import Sizes, check_fits, measured_flops, memory, seconds
 from adapters.mlx.training.examples import Example, Fitted
 from adapters.mlx.training.loop import Plan
 from adapters.models.card import ModelCard
+from adapters.protocol.training import Preflight, Train
 
 # Iterations that are chosen when none are asked for: so many epochs, within bounds.
 _EPOCHS, _FEWEST, _MOST = 3, 100, 1000

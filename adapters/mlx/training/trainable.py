@@ -7,8 +7,8 @@ import mlx.nn as nn
 from mlx.utils import tree_flatten
 from mlx_lm.tuner.utils import linear_to_lora_layers
 
-from adapters.engine.training_protocol import Train
 from adapters.errors import InvalidRequest, UnsupportedModel
+from adapters.protocol.training import Train
 
 
 def make_trainable(model: Any, work: Train) -> int:

@@ -13,8 +13,6 @@ import mlx.core as mx
 from adapters import __version__
 from adapters.datasets.gathering import Dataset
 from adapters.datasets.rows import Row
-from adapters.engine.protocol import Progress, Trained
-from adapters.engine.training_protocol import Evaluation, ExactMatches, Preflight, TrainingState
 from adapters.errors import InvalidRequest, UnsupportedModel
 from adapters.lora.check import CONFIG, WEIGHTS
 from adapters.lora.library import PLOT, install
@@ -36,6 +34,8 @@ from adapters.mlx.training.trainable import (
 )
 from adapters.models.card import ModelCard, read_card
 from adapters.models.safety import check_folder
+from adapters.protocol.jobs import Progress
+from adapters.protocol.training import Evaluation, ExactMatches, Preflight, Trained, TrainingState
 from adapters.training.frozen_rows import thaw
 from adapters.training.plot import plot_losses
 from adapters.training.run_folder import RunFile, StatusFile, write

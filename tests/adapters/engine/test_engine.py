@@ -12,9 +12,7 @@ from typing import Any
 import pytest
 
 from adapters.engine import EngineClient, Job
-from adapters.engine.jobs import new_job_id
 from adapters.engine.launch import engine_socket
-from adapters.engine.protocol import FINISHED, Cancel, Generate, Generated, JobView, Sampling, Submit, line
 from adapters.errors import (
     AdapterNotFound,
     AnswerIncomplete,
@@ -28,6 +26,9 @@ from adapters.errors import (
     UnsupportedModel,
     from_wire,
 )
+from adapters.protocol.generation import Generate, Generated, Sampling
+from adapters.protocol.jobs import FINISHED, JobView, new_job_id
+from adapters.protocol.messages import Cancel, Submit, line
 from tests.running import Home, until
 from tests.tiny_models import copy_of_starter, random_qwen3
 

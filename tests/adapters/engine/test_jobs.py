@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from adapters.engine.jobs import JobStore, RunningJob, new_job_id
-from adapters.engine.protocol import Downloaded, Generate, JobView, Partial, Progress, Snapshot, Submit, Update
+from adapters.engine.jobs import JobStore, RunningJob
 from adapters.errors import JobNotFound
+from adapters.protocol.generation import Generate, Partial
+from adapters.protocol.jobs import Downloaded, JobView, Progress, new_job_id
+from adapters.protocol.messages import Snapshot, Submit, Update
 
 pytestmark = pytest.mark.anyio
 

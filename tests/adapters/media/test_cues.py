@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.engine.protocol import Segment, Word
 from adapters.media.cues import LINE, LINES, LONGEST, SHORTEST, Cue, TimedWord, lines_of, make_cues, spread, srt, vtt
 from adapters.media.transcripts import cues_of, render
+from adapters.protocol.transcription import Segment, Word
 
 _letters = st.text("abcdefghij", min_size=1, max_size=14)
 _endings = st.sampled_from(["", "", "", "", ",", ".", "?"])

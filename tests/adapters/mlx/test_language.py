@@ -9,7 +9,6 @@ import mlx.core as mx
 import pytest
 from mlx_lm import generate, load
 
-from adapters.engine.protocol import Sampling
 from adapters.errors import DoesNotFit
 from adapters.mlx.answer import AnswerText, markers_of
 from adapters.mlx.language import LanguageRunner
@@ -17,6 +16,7 @@ from adapters.mlx.prompt_cache import PromptCache
 from adapters.mlx.row import Reading, Row
 from adapters.mlx.slots import AdapterSlots
 from adapters.models.names import STARTERS
+from adapters.protocol.generation import Sampling
 from tests.adapters.mlx.asked import Asked, deliver
 from tests.tiny_models import random_hybrid
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from mlx_lm.sample_utils import apply_min_p, apply_top_k, apply_top_p
 
-from adapters.engine.protocol import Sampling
 from adapters.mlx.answer import AnswerText, Markers
 from adapters.mlx.row import Row
 from adapters.mlx.sampling import BatchSampler
+from adapters.protocol.generation import Sampling
 
 VOCABULARY = 50
 

@@ -8,7 +8,6 @@ import mlx.core as mx
 import pytest
 from mlx_lm import generate, load
 
-from adapters.engine.protocol import Sampling
 from adapters.errors import BadAdapter
 from adapters.lora.check import check_files
 from adapters.mlx.adapter_weights import check_against, fits_in_slots
@@ -18,6 +17,7 @@ from adapters.mlx.prompt_cache import PromptCache
 from adapters.mlx.row import Row
 from adapters.mlx.slots import AdapterSlots, LoadedAdapter, unwrapped
 from adapters.models.names import STARTERS
+from adapters.protocol.generation import Sampling
 from tests.adapters.mlx.asked import Asked, deliver
 from tests.tiny_adapters import random_adapter
 from tests.tiny_models import quantized, random_experts, random_qwen3

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapters.engine.protocol import Transcribe
 from adapters.errors import InvalidRequest, UnsafeModel, UnsupportedModel
 from adapters.media.sound import RATE
 from adapters.media.windows import Window
@@ -16,6 +15,7 @@ from adapters.mlx.loading import lazy_model, settle
 from adapters.mlx.speech import Heard, SpeechModel
 from adapters.models.card import read_card
 from adapters.models.names import STARTERS
+from adapters.protocol.transcription import Transcribe
 from tests.adapters.mlx.asked import finished
 from tests.sounds import held_out, silence
 from tests.tiny_models import random_parakeet

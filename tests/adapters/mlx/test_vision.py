@@ -11,7 +11,6 @@ from mlx_vlm.generate.dispatch import stream_generate
 from mlx_vlm.utils import load
 from PIL import Image, ImageDraw
 
-from adapters.engine.protocol import Sampling
 from adapters.errors import UnsupportedModel
 from adapters.media.images import Picture
 from adapters.media.video import Frame, Video
@@ -24,6 +23,7 @@ from adapters.mlx.slots import AdapterSlots
 from adapters.mlx.vision import VisionRunner
 from adapters.models.card import read_card
 from adapters.models.names import STARTERS
+from adapters.protocol.generation import Sampling
 from adapters.starter.recipes.vision.questions import ask
 from adapters.starter.recipes.vision.scenes import draw_scene
 from tests.adapters.mlx.asked import Asked, deliver

@@ -8,9 +8,9 @@ import mlx.core as mx
 import pytest
 from mlx_lm import generate, load
 
-from adapters.engine.protocol import Train
 from adapters.lora import library
 from adapters.models.names import STARTERS
+from adapters.protocol.training import Train
 from adapters.recordings import store
 from tests.mcp_server.tools.test_train_adapter import rows
 from tests.running import Home

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from adapters.engine.protocol import Completion, Generated, JobView, Partial, Progress, Timing, Usage
+from adapters.protocol.generation import Completion, Generated, Partial, Timing, Usage
+from adapters.protocol.jobs import JobView, Progress
 from adapters.settings import Settings, for_client
 from mcp_server.tools.answers import MOST_CHARACTERS, answer_of, as_text
 

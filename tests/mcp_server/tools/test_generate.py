@@ -14,8 +14,8 @@ from mcp import Client, MCPError
 from mlx_lm import generate, load
 
 from adapters.engine import EngineClient
-from adapters.engine.protocol import FINISHED, JobView
 from adapters.models.names import STARTERS
+from adapters.protocol.jobs import FINISHED, JobView
 from tests.running import ERAS, Home, answer, text
 from tests.tiny_models import copy_of_starter
 

@@ -12,8 +12,8 @@ import pytest
 from mcp import Client
 from PIL import Image
 
-from adapters.engine.protocol import Train
 from adapters.lora import library
+from adapters.protocol.training import Train
 from adapters.recordings import store
 from adapters.recordings.conversation import Conversation, RecordedMessage
 from adapters.starter.recipes.text.words import NOUNS

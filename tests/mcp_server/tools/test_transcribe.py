@@ -423,7 +423,9 @@ async def test_a_killed_engine_says_what_happened_and_costs_no_session(own_home:
 
 
 def test_segments_of_a_long_recording_are_bounded(shared_home: Home, tmp_path: Path) -> None:
-    from adapters.engine.protocol import JobView, Progress, Segment, Timing, Transcribed
+    from adapters.protocol.generation import Timing
+    from adapters.protocol.jobs import JobView, Progress
+    from adapters.protocol.transcription import Segment, Transcribed
     from adapters.settings import read_settings
     from mcp_server.tools.transcripts import MOST_SEGMENTS, transcript_of
 

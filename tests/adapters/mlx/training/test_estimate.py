@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from mlx_lm import load
 
-from adapters.engine.training_protocol import Train
 from adapters.errors import DoesNotFit
 from adapters.mlx.training.batches import make_batch
 from adapters.mlx.training.estimate import Sizes, check_fits, measured_flops, memory, seconds
@@ -15,6 +14,7 @@ from adapters.mlx.training.examples import Example
 from adapters.mlx.training.loop import Plan, Run
 from adapters.mlx.training.trainable import make_trainable
 from adapters.models.card import read_card
+from adapters.protocol.training import Train
 from tests.tiny_models import random_qwen3
 
 BASE = 300 << 20  # what any process takes

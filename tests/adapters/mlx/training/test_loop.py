@@ -11,7 +11,6 @@ from mlx_lm import load
 from mlx_lm.tuner.trainer import default_loss
 
 from adapters.datasets.rows import Row
-from adapters.engine.training_protocol import Train
 from adapters.errors import InvalidRequest, TrainingFailed, UnsupportedModel
 from adapters.mlx.training import checkpoint
 from adapters.mlx.training.batches import Batch, make_batch
@@ -21,6 +20,7 @@ from adapters.mlx.training.loop import Plan, Run, Step, Stopped, schedule
 from adapters.mlx.training.losses import choose_logits, loss_sum, number
 from adapters.mlx.training.trainable import checkpoint_gradients, make_trainable, trained_weights
 from adapters.models.names import STARTERS
+from adapters.protocol.training import Train
 from tests.tiny_models import quantized, random_experts, random_qwen3
 
 WORDS = ["cat", "dog", "fox", "owl", "bear", "lion", "frog", "duck"]

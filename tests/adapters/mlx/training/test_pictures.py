@@ -11,13 +11,13 @@ from mlx.utils import tree_flatten
 from mlx_vlm.utils import load
 
 from adapters.datasets.rows import Row
-from adapters.engine.training_protocol import Train
 from adapters.mlx.loading import read_reader
 from adapters.mlx.training.examples import Example
 from adapters.mlx.training.losses import choose_logits, loss_sum
 from adapters.mlx.training.pictures import Shown, fit_with_pictures
 from adapters.mlx.training.trainable import make_trainable
 from adapters.models.card import read_card
+from adapters.protocol.training import Train
 from adapters.starter.recipes.vision.scenes import draw_scene
 from tests.tiny_models import random_vision
 

@@ -4,6 +4,6 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Wire(BaseModel):
-    """A message: unknown fields are refused, none changes after it was made."""
+    """A message. Unknown fields are refused. No field changes after the message was made."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from adapters.engine.wire import Wire
+from adapters.protocol.wire import Wire
 
 Method = Literal["lora", "dora", "full"]
 TooLong = Literal["split", "cut", "drop"]

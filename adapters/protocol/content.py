@@ -1,0 +1,63 @@
+"""The messages of a conversation as chat templates take them, and the parts that a message's content may have."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, TypeAdapter
+
+from adapters.protocol.wire import Wire
+
+ROLES = ("system", "user", "assistant", "tool")
+
+
+class TextPart(Wire):
+    type: Literal["text"] = "text"
+    text: str
+
+
+class ImagePart(Wire):
+    """A picture: a resolved path, a data URI, or an https address."""
+
+    type: Literal["image"] = "image"
+    source: str
+
+
+class VideoPart(Wire):
+    """A video at a resolved path. The model is shown frames with their times."""
+
+    type: Literal["video"] = "video"
+    source: str
+
+
+Part = Annotated[TextPart | ImagePart | VideoPart, Field(discriminator="type")]
+_read_parts: TypeAdapter[list[Part]] = TypeAdapter(list[Part])
+
+
+def parts_of(content: Any) -> list[Part]:
+    """Return the parts of a message's content, which is text, a list of parts, or nothing."""
+    if isinstance(content, str):
+        return [TextPart(text=content)]
+    return _read_parts.validate_python(content) if content else []
+
+
+def media_of(conversation: list[dict[str, Any]]) -> list[ImagePart | VideoPart]:
+    """Return the pictures and videos of a conversation, in order."""
+    parts = (
+        part
+        for turn in conversation
+        if not isinstance(turn.get("content"), str)
+        for part in parts_of(turn.get("content"))
+    )
+    return [part for part in parts if not isinstance(part, TextPart)]
+
+
+def _check_turn(turn: dict[str, Any]) -> dict[str, Any]:
+    if turn.get("role") not in ROLES:
+        raise ValueError(f"role {turn.get('role')!r} is none of {', '.join(ROLES)}")
+    if not isinstance(turn.get("content"), str | list | None):
+        raise ValueError("content is neither text nor a list of parts")
+    parts_of(turn.get("content"))
+    return turn
+
+
+# A message as chat templates take it: a role, content, and what else the role has (tool calls, a tool's name).
+Turn = Annotated[dict[str, Any], AfterValidator(_check_turn)]

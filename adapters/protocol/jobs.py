@@ -1,0 +1,96 @@
+"""A job as anyone may see it: what it is asked to do, how far it is, what came of it."""
+
+import re
+import secrets
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from adapters.protocol.generation import Generate, Generated, Partial
+from adapters.protocol.training import Train, Trained, TrainingState
+from adapters.protocol.transcription import Transcribe, Transcribed
+from adapters.protocol.wire import Wire
+
+JobKind = Literal["generate", "describe", "transcribe", "train", "download"]
+JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+FINISHED: frozenset[JobState] = frozenset({"done", "failed", "cancelled"})
+
+JOB_ID = re.compile(r"[a-z]{2,8}-[0-9a-z]{8,32}")
+_PREFIXES: dict[JobKind, str] = {
+    "generate": "gen",
+    "describe": "see",
+    "transcribe": "hear",
+    "train": "train",
+    "download": "pull",
+}
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def new_job_id(kind: JobKind) -> str:
+    """Return a random id that begins with the job's kind. It has 60 random bits, so nobody guesses another's id."""
+    return f"{_PREFIXES[kind]}-" + "".join(secrets.choice(_ALPHABET) for _ in range(12))
+
+
+class Download(Wire):
+    """A model to fetch from the hub."""
+
+    kind: Literal["download"] = "download"
+    model: str
+    offline: bool = False
+
+
+Work = Annotated[Generate | Transcribe | Train | Download, Field(discriminator="kind")]
+
+
+class Downloaded(Wire):
+    kind: Literal["download"] = "download"
+    model: str
+    folder: str
+    bytes: int
+
+
+Outcome = Annotated[Generated | Transcribed | Trained | Downloaded, Field(discriminator="kind")]
+
+
+class Progress(Wire):
+    """What a job is at: a phase in words, and how much of it is done where that can be said."""
+
+    phase: str
+    done: float | None = None
+    total: float | None = None
+    unit: str = ""
+
+    def __str__(self) -> str:
+        if self.done is None:
+            return self.phase
+        if self.unit == "bytes":
+            done, of = _bytes(self.done), f" of {_bytes(self.total)}" if self.total else ""
+        else:
+            done, of = f"{self.done:.0f}", f" of {self.total:.0f}" if self.total else ""
+        return f"{self.phase} {done}{of}" + (f" {self.unit}" if self.unit not in ("", "bytes") else "")
+
+
+def _bytes(count: float | None) -> str:
+    count = count or 0
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+class JobView(Wire):
+    """A job as anyone may see it. A job that answered one conversation, and failed for the answer, has its outcome too."""
+
+    job: str
+    kind: JobKind
+    state: JobState
+    model: str
+    created: float
+    started: float | None = None
+    finished: float | None = None
+    progress: Progress
+    partial: list[Partial] = []
+    training: TrainingState | None = None
+    outcome: Outcome | None = None
+    error: dict[str, str] | None = None
