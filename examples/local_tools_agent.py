@@ -10,7 +10,7 @@ import sys
 
 from strands import Agent
 
-from adapters.models.names import STARTER
+from adapters.models.starters import STARTER
 from adapters.strands import MLXModel, local_tools
 
 samples = STARTER / "samples"

@@ -9,7 +9,7 @@ import time
 
 from strands import Agent
 
-from adapters.lora import library
+from adapters.lora import trained_adapters as library
 from adapters.recordings import store
 from adapters.recordings.conversation import Conversation, RecordedMessage
 from adapters.strands import MLXModel, TrainingRecorder, local_tools

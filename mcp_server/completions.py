@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp.types import Completion, CompletionArgument, PromptReference, ResourceTemplateReference
 
-from adapters.lora import library
+from adapters.lora import trained_adapters as library
 from adapters.models.names import known_names
 from adapters.places import jobs_folder
 from adapters.recordings import store

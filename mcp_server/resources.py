@@ -10,11 +10,11 @@ from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from mcp.types import Resource
 
 from adapters.errors import AdapterNotFound, InvalidRequest, JobNotFound
-from adapters.lora.library import names as adapter_names
-from adapters.lora.library import shelved
+from adapters.lora.trained_adapters import names as adapter_names
+from adapters.lora.trained_adapters import shelved
 from adapters.places import lora_folder, recordings_folder
 from adapters.recordings import store
-from mcp_server.host.connection import CURRENT
+from mcp_server.connection import CURRENT
 from mcp_server.tools.following import following
 from mcp_server.tools.library import adapter_entry, whole_library
 from mcp_server.tools.outcomes import any_answer

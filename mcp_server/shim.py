@@ -17,7 +17,7 @@ import time
 
 from adapters import __version__
 from adapters.sockets import LINE_LIMIT, connect_or_start, socket_path
-from mcp_server.shim_options import OptionError, as_json, hello, read_options
+from mcp_server.options import OptionError, as_json, hello, read_options
 
 _PATIENCE_SECONDS = 30.0
 # So many new hosts in so many seconds, and it is the host that is broken.

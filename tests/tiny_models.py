@@ -9,7 +9,7 @@ import mlx.core as mx
 from mlx.utils import tree_flatten, tree_map
 from mlx_lm.models import qwen3, qwen3_next
 
-from adapters.models.names import STARTERS
+from adapters.models.starters import STARTERS
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json")
 SHAPE: dict[str, Any] = {

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from adapters.engine.jobs import RunningJob
 from adapters.errors import InvalidRequest, OutOfMemory, TrainingFailed, from_wire
-from adapters.lora.library import check_free
+from adapters.lora.trained_adapters import check_free
 from adapters.protocol.jobs import Progress
 from adapters.protocol.training import Train, Trained
 from adapters.training.run_folder import (

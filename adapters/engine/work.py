@@ -13,12 +13,12 @@ from adapters.engine.jobs import RunningJob
 from adapters.engine.training import Trainings, resumed_work
 from adapters.errors import ServerError, to_wire
 from adapters.lora.check import AdapterFiles, check_files
-from adapters.lora.library import base_of, check_base, resolve_adapter
-from adapters.mlx.asking import Asking
+from adapters.lora.trained_adapters import base_of, check_base, resolve_adapter
 from adapters.mlx.backend import Backend
+from adapters.mlx.generation.pending import Asking
 from adapters.models.card import tensor_bytes, weight_files
 from adapters.models.download import download
-from adapters.models.library import check_ability
+from adapters.models.installed_models import check_ability
 from adapters.models.names import ModelName, resolve
 from adapters.protocol.content import media_of
 from adapters.protocol.generation import Completion, Generate, Generated, Seen, Timing, Usage
@@ -29,7 +29,7 @@ from adapters.settings import Settings
 
 if TYPE_CHECKING:
     from adapters.mlx.residency import Leased
-    from adapters.mlx.sight import Media
+    from adapters.mlx.text.images import Media
 
 logger = logging.getLogger(__name__)
 

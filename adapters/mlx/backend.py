@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from adapters.errors import ContextOverflow, InvalidRequest
+from adapters.errors import InvalidRequest
 from adapters.lora.check import AdapterFiles
-from adapters.mlx.asking import Asking, OnProgress, PendingAnswer
-from adapters.mlx.thread import MlxThread
+from adapters.mlx.generation.pending import Asking, OnProgress, PendingAnswer
+from adapters.mlx.thread.mlx_thread import MlxThread
 from adapters.models.card import read_card
 from adapters.models.safety import check_folder
 from adapters.protocol.generation import Completion, Generate
@@ -29,11 +29,11 @@ from adapters.settings import Settings
 
 if TYPE_CHECKING:
     from adapters.media.windows import Window
+    from adapters.mlx.generation.request import Row, RowEvent
+    from adapters.mlx.generation.runner import RowRunner
     from adapters.mlx.residency import Leased, Loaded, Residency
-    from adapters.mlx.row import Row, RowEvent
-    from adapters.mlx.runner import RowRunner
-    from adapters.mlx.sight import Media
-    from adapters.mlx.speech import Heard, SpeechModel
+    from adapters.mlx.speech.model import Heard, SpeechModel
+    from adapters.mlx.text.images import Media
 
 T = TypeVar("T")
 
@@ -262,12 +262,3 @@ class Backend:
 
 def _preparing_thread() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, thread_name_prefix="prepare")
-
-
-def check_room(prompt_tokens: int, max_tokens: int, context: int, name: str) -> int:
-    """The tokens that may be written: `max_tokens`, or what the context leaves. Raises ContextOverflow when it leaves none."""
-    if prompt_tokens >= context:
-        raise ContextOverflow(
-            f"the prompt has {prompt_tokens} tokens and {name} reads at most {context}; shorten it, split it, or choose a model with a longer context"
-        )
-    return min(max_tokens, context - prompt_tokens)

@@ -15,9 +15,9 @@ from mlx_lm.utils import dequantize_model, load_config, load_tokenizer, save
 
 from adapters.errors import InvalidRequest, ModelNotFound, ServerError, UnsupportedModel, to_wire
 from adapters.lora.check import check_files
-from adapters.lora.library import base_of, check_base, resolve_adapter
-from adapters.mlx.adapter_weights import check_against, lay_around
+from adapters.lora.trained_adapters import base_of, check_base, resolve_adapter
 from adapters.mlx.loading import lazy_model
+from adapters.mlx.lora.weights import check_against, lay_around
 from adapters.models.card import read_card
 from adapters.models.names import resolve
 from adapters.models.safety import check_folder

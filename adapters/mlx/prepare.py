@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from mlx_lm.sample_utils import make_logits_processors
 
-from adapters.errors import InvalidRequest, UnsupportedModel
-from adapters.mlx.answer import AnswerText, WrittenCall, markers_of
-from adapters.mlx.backend import check_room
-from adapters.mlx.chat import Prompt, ends_with, render
+from adapters.errors import ContextOverflow, InvalidRequest, UnsupportedModel
+from adapters.mlx.generation.request import LogitsProcessor, Row
+from adapters.mlx.generation.runner import RowRunner
 from adapters.mlx.residency import Leased, Loaded
-from adapters.mlx.row import LogitsProcessor, Row
-from adapters.mlx.runner import RowRunner
-from adapters.mlx.schema import Reasoning, SchemaMask, compile_schema, grammar_tokenizer
+from adapters.mlx.text.answer import AnswerText, WrittenCall, markers_of
+from adapters.mlx.text.chat import Prompt, ends_with, render
+from adapters.mlx.text.schema import Reasoning, SchemaMask, compile_schema, grammar_tokenizer
 from adapters.protocol.content import TextPart, media_of, parts_of
 from adapters.protocol.generation import Generate, MadeCall
 
 logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
-    from adapters.mlx.sight import Media, Sight
+    from adapters.mlx.text.images import Media, Sight
 
 
 def make_row(leased: Leased, work: Generate, index: int, random_seed: int, media: "Media") -> Row:
@@ -40,7 +39,7 @@ def make_row(leased: Leased, work: Generate, index: int, random_seed: int, media
     seed = random_seed if work.sampling.seed is None else work.sampling.seed + index
     return Row(
         tokens=prompt.tokens,
-        max_tokens=check_room(len(prompt.tokens), work.max_tokens, loaded.card.context, loaded.name),
+        max_tokens=_check_room(len(prompt.tokens), work.max_tokens, loaded.card.context, loaded.name),
         sampling=work.sampling,
         seed=seed,
         answer=answer,
@@ -94,7 +93,7 @@ def read_call(tokenizer: Any, call: WrittenCall, tools: list[dict[str, Any]]) ->
 
 
 def _looked(loaded: Loaded, conversation: list[dict[str, Any]], work: Generate, media: "Media") -> "Sight":
-    from adapters.mlx.sight import look
+    from adapters.mlx.text.images import look
 
     template: dict[str, Any] = {"enable_thinking": work.thinking}
     if work.thinking and not loaded.tokenizer.has_thinking:
@@ -112,6 +111,15 @@ def _plain(conversation: list[dict[str, Any]]) -> list[dict[str, Any]]:
         else turn
         for turn in conversation
     ]
+
+
+def _check_room(prompt_tokens: int, max_tokens: int, context: int, name: str) -> int:
+    """Return how many tokens may be written: `max_tokens`, or what the context leaves. Raises ContextOverflow when it leaves none."""
+    if prompt_tokens >= context:
+        raise ContextOverflow(
+            f"the prompt has {prompt_tokens} tokens and {name} reads at most {context}; shorten it, split it, or choose a model with a longer context"
+        )
+    return min(max_tokens, context - prompt_tokens)
 
 
 def _processors(loaded: Loaded, work: Generate, prompt: Prompt) -> list[LogitsProcessor]:

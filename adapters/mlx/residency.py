@@ -18,16 +18,17 @@ from mlx.utils import tree_flatten
 
 from adapters.errors import DoesNotFit, OutOfMemory
 from adapters.lora.check import AdapterFiles
-from adapters.mlx.adapter_weights import check_against, fits_in_slots, lay_around
-from adapters.mlx.language import LanguageRunner
+from adapters.mlx.generation.language import LanguageRunner
+from adapters.mlx.generation.prompt_cache import PromptCache
+from adapters.mlx.generation.runner import Post, RowRunner
 from adapters.mlx.loading import Reader, lazy_model, settle
-from adapters.mlx.prompt_cache import PromptCache
-from adapters.mlx.runner import Post, RowRunner
-from adapters.mlx.slots import AdapterSlots, LoadedAdapter, unwrapped
-from adapters.mlx.speech import SpeechModel
-from adapters.mlx.thread import MlxThread
+from adapters.mlx.lora.layers import LoadedAdapter
+from adapters.mlx.lora.slots import AdapterSlots, unwrapped
+from adapters.mlx.lora.weights import check_against, fits_in_slots, lay_around
+from adapters.mlx.speech.model import SpeechModel
+from adapters.mlx.thread.mlx_thread import MlxThread
 from adapters.models.card import ModelCard
-from adapters.models.library import models_on_disk
+from adapters.models.installed_models import models_on_disk
 from adapters.protocol.messages import LoadedModel
 from adapters.settings import GB, Settings
 
@@ -192,7 +193,7 @@ class Residency:
             return SpeechModel(model)
         kind: type[RowRunner] = LanguageRunner
         if "vision" in card.abilities:
-            from adapters.mlx.vision import VisionRunner  # its library takes a second to import
+            from adapters.mlx.generation.vision import VisionRunner  # its library takes a second to import
 
             kind = VisionRunner
         return kind(

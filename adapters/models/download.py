@@ -8,9 +8,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from adapters.errors import InvalidRequest, JobCancelled, ModelNotFound
-
-# What a model in MLX format consists of. Code and pickled weights are not fetched at all.
-PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*.tiktoken"]
+from adapters.models.hub_cache import PATTERNS
 
 OnBytes = Callable[[float, float], None]
 

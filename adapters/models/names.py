@@ -9,13 +9,11 @@ from pathlib import Path
 
 from adapters.errors import InvalidRequest, ModelNotFound, UnsupportedModel
 from adapters.models.abilities import Ability
+from adapters.models.hub_cache import cached_repositories, in_hub_cache
 from adapters.models.recommended import AUTO, RECOMMENDED, default_model, recommended
+from adapters.models.starters import STARTERS
 from adapters.settings import Settings
 
-STARTER = Path(__file__).parent.parent / "starter"
-# The models that this project makes and ships, by the name that stands for each.
-STARTERS = {"starter": STARTER / "text", "starter-vision": STARTER / "vision", "starter-speech": STARTER / "speech"}
-STARTER_NAMES: dict[Ability, str] = {"text": "starter", "vision": "starter-vision", "speech": "starter-speech"}
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 
 
@@ -86,24 +84,8 @@ def check_may_download(wanted: str, settings: Settings) -> None:
         )
 
 
-def in_hub_cache(hub_id: str, needs: str = "config.json") -> Path | None:
-    """The folder of a hub model (or of what else has the file that it needs) whose download is complete, or None."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    from adapters.models.download import PATTERNS
-
-    try:
-        folder = Path(snapshot_download(hub_id, local_files_only=True, allow_patterns=PATTERNS))
-    except LocalEntryNotFoundError:
-        return None
-    return folder if (folder / needs).exists() and any(folder.glob("*.safetensors")) else None
-
-
 def known_names() -> list[str]:
     """Every name that works without a download."""
-    from adapters.models.library import cached_repositories
-
     return ["default", *STARTERS, *(repository.name for repository in cached_repositories())]
 
 

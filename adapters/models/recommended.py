@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from adapters.errors import DoesNotFit
 from adapters.models.abilities import Ability
+from adapters.models.hub_cache import in_hub_cache
+from adapters.models.starters import STARTER_NAMES
 from adapters.settings import GB, Settings
 
 ABILITIES: tuple[Ability, ...] = ("text", "vision", "speech")
@@ -76,8 +78,6 @@ def default_model(ability: Ability, settings: Settings) -> str:
 
     Nothing is downloaded for a name that nobody chose.
     """
-    from adapters.models.names import STARTER_NAMES, in_hub_cache
-
     chosen = {"text": settings.model, "vision": settings.vision_model, "speech": settings.speech_model}[ability]
     if chosen != AUTO:
         return chosen

@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from adapters.errors import ServerError, from_wire
-from adapters.lora import library
+from adapters.lora import trained_adapters as library
 from adapters.protocol.training import Evaluation
-from mcp_server.cli.sizes import size
+from mcp_server.sizes import size
 
 app = typer.Typer(no_args_is_help=True, help="Adapters that were trained: to look at, to hand on, to make models of.")
 console = Console()

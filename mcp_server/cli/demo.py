@@ -23,12 +23,13 @@ from rich.text import Text
 
 from adapters.engine import EngineClient
 from adapters.errors import InvalidRequest
-from adapters.lora import library as lora
-from adapters.models.names import STARTER
+from adapters.lora import trained_adapters as lora
+from adapters.models.starters import STARTER
 from adapters.protocol.messages import EngineStatus
 from adapters.recordings import store as sessions
-from mcp_server.cli.running import host_process, memory_of
-from mcp_server.cli.sizes import size, span
+from mcp_server.host.launch import host_process
+from mcp_server.host.memory import memory_of
+from mcp_server.sizes import size, span
 
 _PERSON = {
     "type": "object",

@@ -11,8 +11,8 @@ from rich.table import Column, Table
 from adapters.engine import EngineClient
 from adapters.errors import from_wire
 from adapters.models.abilities import Ability
-from adapters.models.library import models_on_disk
-from adapters.models.names import STARTERS, in_hub_cache
+from adapters.models.hub_cache import in_hub_cache
+from adapters.models.installed_models import models_on_disk
 from adapters.models.recommended import (
     ABILITIES,
     RECOMMENDED,
@@ -21,10 +21,11 @@ from adapters.models.recommended import (
     recommended,
     suiting,
 )
+from adapters.models.starters import STARTERS
 from adapters.protocol.jobs import Download, Downloaded
 from adapters.protocol.messages import EngineStatus
 from adapters.settings import read_settings
-from mcp_server.cli.sizes import size
+from mcp_server.sizes import size
 
 app = typer.Typer(no_args_is_help=True, help="The models on this machine.")
 console = Console()

@@ -1,7 +1,6 @@
 """`mcp-server-mlx status` and `stop`: the processes behind every client."""
 
 import asyncio
-import contextlib
 import os
 import signal
 import time
@@ -11,36 +10,15 @@ from rich.table import Table
 
 from adapters import __version__
 from adapters.engine import EngineClient
-from adapters.models.names import STARTERS
+from adapters.models.starters import STARTERS
 from adapters.places import log_file, state_folder
 from adapters.protocol.messages import EngineStatus
 from adapters.settings import settings_file
-from adapters.sockets import connect, peer_process, socket_path
-from mcp_server.cli.sizes import size, span
+from mcp_server.host.launch import host_process
+from mcp_server.host.memory import memory_of
+from mcp_server.sizes import size, span
 
 _ENDING_SECONDS = 10.0
-
-
-def host_process() -> int | None:
-    """The process id of the host, or None when there is none."""
-    connection = connect(socket_path("host", __version__))
-    if connection is None:
-        return None
-    with connection:
-        return peer_process(connection)
-
-
-def memory_of(process: int) -> int:
-    """The memory that is this process's own, in bytes: what is shared with others is left out where that can be told."""
-    import psutil
-
-    with contextlib.suppress(psutil.NoSuchProcess):
-        seen = psutil.Process(process)
-        try:
-            return int(seen.memory_full_info().uss)
-        except psutil.AccessDenied:  # macOS tells a process's own memory to itself alone
-            return int(seen.memory_info().rss)
-    return 0
 
 
 def show_status(console: Console) -> None:

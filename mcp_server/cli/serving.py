@@ -10,7 +10,7 @@ from rich.console import Console
 
 from adapters.errors import EngineBusy, InvalidRequest
 from adapters.settings import Settings, read_settings
-from mcp_server.cli import running
+from mcp_server.host.launch import host_process
 from mcp_server.http import DEFAULT_PORT
 from mcp_server.http.token import make_token, read_token, token_file
 
@@ -62,7 +62,7 @@ def serve(
         raise InvalidRequest("these options are for HTTP; add --http, or leave them out")
     settings = read_settings(**flags)
     where = Address(address, port, tuple(http_host)) if http else None
-    other = running.host_process()
+    other = host_process()
     if other and where is None:
         raise EngineBusy(f"a host is running already, process {other}; `mcp-server-mlx stop` ends it")
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=LOG_FORMAT)

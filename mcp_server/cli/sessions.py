@@ -16,7 +16,7 @@ from adapters.recordings.conversation import Conversation, RecordedMessage, chec
 from adapters.recordings.imports import from_jsonl
 from adapters.recordings.splits import split_conversations
 from adapters.settings import read_settings
-from mcp_server.cli.sizes import size
+from mcp_server.sizes import size
 
 app = typer.Typer(no_args_is_help=True, help="Recorded conversations: what a model may learn from.")
 console = Console()

@@ -105,7 +105,7 @@ def _options(
     given = {option: value for option, value in valued.items() if value is not None}
     made += [word for option, value in given.items() for word in (f"--{option}", value)]
     made += ["--read-only"] * read_only + ["--offline"] * offline
-    from mcp_server.host.server import selected_tools  # here: it imports the SDK
+    from mcp_server.server import selected_tools  # here: it imports the SDK
 
     settings = read_settings(**{option.replace("-", "_"): value for option, value in given.items()})
     selected_tools(read_only, settings.tools)

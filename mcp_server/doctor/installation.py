@@ -16,15 +16,16 @@ from huggingface_hub.constants import HF_HUB_CACHE
 from adapters import __version__
 from adapters.errors import ServerError
 from adapters.media.sound import GET_FFMPEG
-from adapters.models.library import models_on_disk
-from adapters.models.names import STARTERS, in_hub_cache
+from adapters.models.hub_cache import in_hub_cache
+from adapters.models.installed_models import models_on_disk
 from adapters.models.recommended import ABILITIES, default_model, machine_gb, suiting
+from adapters.models.starters import STARTERS
 from adapters.places import config_folder, log_file, state_folder
 from adapters.settings import origins, read_settings
-from mcp_server.cli.sizes import size
 from mcp_server.doctor.finding import Finding
 from mcp_server.http.service import service
 from mcp_server.http.token import read_token, token_file
+from mcp_server.sizes import size
 
 # What the work needs, and what it would be without.
 _PACKAGES = ("mcp", "mlx", "mlx-lm", "mlx-vlm", "mlx-audio", "llguidance", "huggingface-hub", "strands-agents")

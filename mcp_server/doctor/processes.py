@@ -10,15 +10,16 @@ from typing import Any
 from adapters import __version__
 from adapters.engine import EngineClient
 from adapters.errors import ServerError, from_wire, innermost
-from adapters.models.names import STARTER_NAMES
+from adapters.models.starters import STARTER_NAMES
 from adapters.places import moved
 from adapters.protocol.generation import Generate, Generated
 from adapters.sockets import SocketFolderError, socket_folder, socket_path
-from mcp_server.cli.running import host_process, memory_of
-from mcp_server.cli.sizes import size
 from mcp_server.clients.configuration import configuration
 from mcp_server.clients.known import CLIENTS, KnownClient
 from mcp_server.doctor.finding import Finding
+from mcp_server.host.launch import host_process
+from mcp_server.host.memory import memory_of
+from mcp_server.sizes import size
 
 _ENGINE_SECONDS = 90.0
 _ENTRY_SECONDS = 30.0

@@ -58,7 +58,7 @@ async def _serve(
         asyncio.get_running_loop().add_signal_handler(number, host.stop)
     async with contextlib.AsyncExitStack() as stack:
         if http is not None:
-            from mcp_server.host.connection import Connection
+            from mcp_server.connection import Connection
             from mcp_server.http.serving import http_front
 
             connection = Connection.make(settings, None, host.engine)

@@ -10,7 +10,7 @@ from pathlib import Path
 from huggingface_hub.constants import HF_HUB_CACHE
 
 from adapters.places import lora_folder, recordings_folder
-from mcp_server.host.notices import NOTICES
+from mcp_server.notices import NOTICES
 
 logger = logging.getLogger(__name__)
 

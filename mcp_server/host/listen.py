@@ -21,9 +21,9 @@ from adapters.engine import EngineClient
 from adapters.errors import EngineBusy, ServerError, innermost
 from adapters.settings import Settings, for_client
 from adapters.sockets import LINE_LIMIT, is_own_user
-from mcp_server.host.connection import CURRENT, Connection
+from mcp_server.connection import CURRENT, Connection
 from mcp_server.host.library_watch import watch_library
-from mcp_server.host.server import make_server
+from mcp_server.server import make_server
 
 logger = logging.getLogger(__name__)
 

@@ -15,11 +15,11 @@ from adapters.engine.server import Engine
 from adapters.errors import ServerError
 from adapters.settings import read_settings
 from adapters.sockets import listener
+from mcp_server.connection import CURRENT
 from mcp_server.host.__main__ import LOG_FORMAT
-from mcp_server.host.connection import CURRENT
 from mcp_server.host.library_watch import watch_library
 from mcp_server.host.listen import connection_of
-from mcp_server.host.server import make_server
+from mcp_server.server import make_server
 
 
 def run(greeting: bytes) -> int:

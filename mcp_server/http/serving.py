@@ -16,10 +16,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from adapters.errors import InvalidRequest
-from mcp_server.host.connection import CURRENT, Connection
-from mcp_server.host.server import make_server
+from mcp_server.connection import CURRENT, Connection
 from mcp_server.http import DEFAULT_PORT
 from mcp_server.http.token import TokenCheck
+from mcp_server.server import make_server
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ Sources: github.com/anthropics/mcpb, MANIFEST.md; the registry's schema of 2025-
 from typing import Any
 
 from adapters import __version__
-from mcp_server.host.server import TITLE
+from mcp_server.server import TITLE
 from mcp_server.tools import ALL_TOOLS
 
 NAME = "mcp-server-mlx"

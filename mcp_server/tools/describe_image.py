@@ -10,8 +10,8 @@ from pydantic import Field
 
 from adapters.errors import InvalidRequest, from_wire
 from adapters.protocol.generation import MAX_IMAGES, Generate, Sampling
+from mcp_server.connection import Connection
 from mcp_server.grants import Grants, opened
-from mcp_server.host.connection import Connection
 from mcp_server.tools.answers import PictureAnswer, as_text, picture_answer_of, tool_result
 from mcp_server.tools.definition import ToolDefinition, hints
 from mcp_server.tools.following import run

@@ -11,7 +11,7 @@ from mcp.server.mcpserver import Context
 from adapters.engine import Job
 from adapters.errors import EngineUnavailable
 from adapters.protocol.jobs import JobView, Progress, Work, new_job_id
-from mcp_server.host.connection import Connection
+from mcp_server.connection import Connection
 
 Report = Callable[[float, float | None, str | None], Awaitable[None]]
 

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.errors import FileRefused, InvalidRequest, from_wire
 from adapters.protocol.generation import MAX_PROMPTS, Generate, Sampling
+from mcp_server.connection import Connection
 from mcp_server.grants import Grants, read_text
-from mcp_server.host.connection import Connection
 from mcp_server.tools.answers import JobAnswer, answer_of, as_text, tool_result
 from mcp_server.tools.definition import ToolDefinition, hints
 from mcp_server.tools.following import run

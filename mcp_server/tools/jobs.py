@@ -8,7 +8,7 @@ from mcp.types import CallToolResult
 from pydantic import Field
 
 from adapters.protocol.jobs import JobView
-from mcp_server.host.connection import Connection
+from mcp_server.connection import Connection
 from mcp_server.tools.answers import tool_result
 from mcp_server.tools.definition import ToolDefinition, hints
 from mcp_server.tools.following import EVERY, RESERVE, following

@@ -10,18 +10,18 @@ from mcp.types import CallToolResult
 from pydantic import BaseModel, Field
 
 from adapters.errors import InvalidRequest
-from adapters.lora.library import Shelved as ShelvedAdapter
-from adapters.lora.library import shelf
+from adapters.lora.trained_adapters import Shelved as ShelvedAdapter
+from adapters.lora.trained_adapters import shelf
 from adapters.models.abilities import Ability
-from adapters.models.library import Shelved, models_on_disk
+from adapters.models.installed_models import Shelved, models_on_disk
 from adapters.models.recommended import ABILITIES, default_model
 from adapters.places import jobs_folder
 from adapters.protocol.jobs import JobState
 from adapters.protocol.messages import EngineStatus, LoadedModel
 from adapters.recordings import store
 from adapters.settings import GB, Settings
-from mcp_server.cli.sizes import size
-from mcp_server.host.connection import Connection
+from mcp_server.connection import Connection
+from mcp_server.sizes import size
 from mcp_server.tools.answers import tool_result
 from mcp_server.tools.definition import ToolDefinition, hints
 from mcp_server.tools.trainings import EvaluationAnswer

@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 
 from adapters.errors import BadAdapter
-from adapters.lora.library import base_of, resolve_adapter
+from adapters.lora.trained_adapters import base_of, resolve_adapter
 from adapters.models.abilities import Ability
 from adapters.models.names import resolve
-from mcp_server.host.connection import Connection
+from mcp_server.connection import Connection
 
 
 async def named_model(connection: Connection, name: str, ability: Ability = "text") -> str:

@@ -15,7 +15,7 @@ from adapters.protocol.generation import Generate, Generated
 from adapters.recordings import store
 from adapters.recordings.conversation import Conversation, RecordedMessage, ToolSpecification, check_session
 from adapters.settings import Settings
-from mcp_server.host.connection import Connection
+from mcp_server.connection import Connection
 from mcp_server.tools.answers import tool_result
 from mcp_server.tools.definition import ToolDefinition, hints
 

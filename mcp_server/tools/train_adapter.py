@@ -13,7 +13,7 @@ from pydantic import Field
 from adapters.engine.training import resumed_work
 from adapters.errors import FileRefused, InvalidRequest, from_wire
 from adapters.files import open_file
-from adapters.lora.library import check_free
+from adapters.lora.trained_adapters import check_free
 from adapters.protocol.training import (
     MAX_ITERATIONS,
     MAX_RANK,
@@ -25,8 +25,8 @@ from adapters.protocol.training import (
     Train,
 )
 from adapters.recordings.conversation import check_session
+from mcp_server.connection import Connection
 from mcp_server.grants import Grants, opened
-from mcp_server.host.connection import Connection
 from mcp_server.tools.definition import ToolDefinition, hints
 from mcp_server.tools.following import run
 from mcp_server.tools.models import named_model

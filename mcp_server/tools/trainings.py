@@ -11,7 +11,7 @@ from adapters.protocol.jobs import FINISHED, JobView
 from adapters.protocol.training import Evaluation as Measured
 from adapters.protocol.training import Preflight, Trained, TrainingState
 from adapters.settings import GB
-from mcp_server.cli.sizes import span
+from mcp_server.sizes import span
 from mcp_server.tools.answers import JobAnswer, tool_result
 
 _LARGEST_PLOT = 1 << 20

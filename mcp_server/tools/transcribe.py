@@ -13,8 +13,8 @@ from adapters.errors import FileRefused, InvalidRequest, from_wire
 from adapters.places import outputs_folder
 from adapters.protocol.transcription import MAX_HINT, Timestamps, Transcribe, TranscriptFormat
 from adapters.settings import Settings
+from mcp_server.connection import Connection
 from mcp_server.grants import Grants, opened
-from mcp_server.host.connection import Connection
 from mcp_server.tools.answers import tool_result
 from mcp_server.tools.definition import ToolDefinition, hints
 from mcp_server.tools.following import run

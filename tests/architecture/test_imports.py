@@ -3,42 +3,27 @@
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-
+from tests.architecture.source import ROOT, imported, sources, tree
 
 AGENT = ROOT / "adapters" / "strands"
-
-
-def modules(package: str) -> list[Path]:
-    return sorted((ROOT / package).rglob("*.py"))
-
-
-def imported(path: Path) -> Iterator[str]:
-    """Every module that a file imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module
 
 
 def is_mlx(module: str) -> bool:
     return module.split(".")[0] in ("mlx", "mlx_lm", "mlx_vlm", "mlx_audio")
 
 
-@pytest.mark.parametrize("path", modules("adapters"), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", sources("adapters"), ids=lambda path: str(path.relative_to(ROOT)))
 def test_adapters_know_nothing_of_the_server(path: Path) -> None:
     """What serves an agent is a client of the server like any other: it may speak the protocol, and no more."""
     forbidden = {"mcp_server"} if AGENT in path.parents else {"mcp_server", "mcp", "mcp_types"}
     assert not [name for name in imported(path) if name.split(".")[0] in forbidden]
 
 
-@pytest.mark.parametrize("path", modules("adapters") + modules("mcp_server"), ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(ROOT)))
 def test_only_what_serves_an_agent_needs_strands(path: Path) -> None:
     if AGENT not in path.parents:
         assert not [
@@ -46,7 +31,7 @@ def test_only_what_serves_an_agent_needs_strands(path: Path) -> None:
         ]
 
 
-@pytest.mark.parametrize("path", modules("adapters") + modules("mcp_server"), ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(ROOT)))
 def test_only_adapters_mlx_imports_mlx(path: Path) -> None:
     if (ROOT / "adapters" / "mlx") not in path.parents:
         assert not [name for name in imported(path) if is_mlx(name)]
@@ -68,11 +53,11 @@ def test_the_host_and_the_command_line_load_no_mlx(module: str) -> None:
 
 def test_no_file_prints() -> None:
     """Standard output is the wire: in a server nothing but protocol goes there."""
-    servers = [path for path in modules("mcp_server") + modules("adapters") if not {"cli", "recipes"} & set(path.parts)]
+    servers = [path for path in sources() if not {"cli", "recipes"} & set(path.parts)]
     calls = [
         f"{path}:{node.lineno}"
         for path in servers
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     ]
     assert not calls

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mcp import Client
 
-from adapters.lora import library
+from adapters.lora import trained_adapters as library
 from tests.benchmarks.batches import mlx_lm_server
 from tests.benchmarks.measure import Measured, awaited, median, ms
 from tests.benchmarks.models import slow_model

@@ -13,7 +13,7 @@ from mlx_audio.stt.utils import load_model
 
 from adapters.media.sound import probe, samples
 from adapters.media.windows import windows
-from adapters.models.names import STARTERS
+from adapters.models.starters import STARTERS
 from tests.benchmarks.measure import Measured
 from tests.running import Home, answer
 from tests.sounds import held_out, silence, wav

@@ -10,11 +10,11 @@ from starlette.types import Receive, Scope, Send
 
 from adapters.engine import EngineClient
 from adapters.settings import for_client
-from mcp_server.host.connection import Connection
-from mcp_server.host.server import make_server
+from mcp_server.connection import Connection
 from mcp_server.http import serving
 from mcp_server.http.serving import Address, http_front
 from mcp_server.http.token import read_token
+from mcp_server.server import make_server
 from tests.conformance import asking, fixtures
 
 

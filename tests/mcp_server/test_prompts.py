@@ -5,7 +5,7 @@ from mcp.types import PromptReference, ResourceTemplateReference, TextContent
 
 from adapters.starter.recipes.text.words import NOUNS
 from mcp_server.completions import fitting
-from tests.mcp_server.host.test_notices import record
+from tests.mcp_server.test_notices import record
 from tests.running import ERAS, Era, Home
 
 pytestmark = pytest.mark.anyio

@@ -15,7 +15,7 @@ import pytest
 
 from adapters import __version__
 from adapters.sockets import socket_path
-from mcp_server.shim_options import OptionError, hello, read_options
+from mcp_server.options import OptionError, hello, read_options
 from tests.running import ERAS, Era, Home, answer, kill, text, until
 
 pytestmark = pytest.mark.anyio

@@ -14,7 +14,7 @@ import numpy as np
 
 from adapters.datasets.rows import Row
 from adapters.errors import InvalidRequest
-from adapters.mlx.chat import rendered_text
+from adapters.mlx.text.chat import rendered_text
 from adapters.protocol.training import TooLong
 
 

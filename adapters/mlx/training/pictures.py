@@ -46,7 +46,7 @@ def fit_with_pictures(
 
 
 def _example(model: Any, reader: Reader, row: Row, index: int, name: str) -> Example:
-    from adapters.mlx.sight import look
+    from adapters.mlx.text.images import look
 
     try:
         media = {source: _picture(source) for source in row.images}

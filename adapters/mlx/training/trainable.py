@@ -5,9 +5,9 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten
-from mlx_lm.tuner.utils import linear_to_lora_layers
 
 from adapters.errors import InvalidRequest, UnsupportedModel
+from adapters.mlx.lora.layers import language_of, put_layers
 from adapters.protocol.training import Train
 
 
@@ -35,20 +35,6 @@ def make_trainable(model: Any, work: Train) -> int:
             ) from error
     trainable: Any = tree_flatten(model.trainable_parameters())
     return sum(value.size for _, value in trainable)
-
-
-def language_of(model: Any) -> Any:
-    """The part of a model that writes: all of it, or what comes after the tower of one that sees."""
-    return getattr(model, "language_model", model)
-
-
-def put_layers(model: Any, layers: int, parameters: dict[str, Any], *, dora: bool) -> None:
-    """Lay an adapter's layers around those of the model's last `layers`, as its library does. Raises ValueError."""
-    put: Any = linear_to_lora_layers
-    if hasattr(model, "get_input_embeddings"):
-        # Its experts are of the library's own kind.
-        from mlx_vlm.trainer.peft.adapter_utils import linear_to_lora_layers as put
-    put(language_of(model), layers, parameters, use_dora=dora)
 
 
 def lora_parameters(work: Train) -> dict[str, Any]:

@@ -15,23 +15,18 @@ from adapters.datasets.gathering import Dataset
 from adapters.datasets.rows import Row
 from adapters.errors import InvalidRequest, UnsupportedModel
 from adapters.lora.check import CONFIG, WEIGHTS
-from adapters.lora.library import PLOT, install
 from adapters.lora.manifest import FILE as MANIFEST
 from adapters.lora.manifest import Manifest, fingerprint, revision
+from adapters.lora.trained_adapters import PLOT, install
 from adapters.mlx.loading import Reader, lazy_model, read_reader, settle
+from adapters.mlx.lora.layers import language_of
 from adapters.mlx.training import checkpoint
 from adapters.mlx.training.evaluation import Question, exact, questions
 from adapters.mlx.training.examples import Example, Fitted, fit
 from adapters.mlx.training.loop import Plan, Run, Step, Stopped
 from adapters.mlx.training.pictures import exact_with_pictures, fit_with_pictures
 from adapters.mlx.training.preflight import plan_run, preflight
-from adapters.mlx.training.trainable import (
-    checkpoint_gradients,
-    language_of,
-    lora_parameters,
-    make_trainable,
-    trained_weights,
-)
+from adapters.mlx.training.trainable import checkpoint_gradients, lora_parameters, make_trainable, trained_weights
 from adapters.models.card import ModelCard, read_card
 from adapters.models.safety import check_folder
 from adapters.protocol.jobs import Progress

@@ -10,9 +10,9 @@ import mlx.core as mx
 import pytest
 
 from adapters.errors import AdapterNotFound, BadAdapter, InvalidRequest
-from adapters.lora import library
+from adapters.lora import trained_adapters as library
 from adapters.lora.check import CONFIG, WEIGHTS, check_files
-from adapters.models.names import STARTERS
+from adapters.models.starters import STARTERS
 from adapters.settings import for_client
 from tests.tiny_adapters import random_adapter
 

@@ -4,7 +4,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapters.mlx.row import Ended, Row, RowEvent
+from adapters.mlx.generation.request import Ended, Row, RowEvent
 
 
 @dataclass

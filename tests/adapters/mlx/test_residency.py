@@ -10,7 +10,7 @@ from adapters.errors import DoesNotFit, UnsupportedModel
 from adapters.mlx import residency as module
 from adapters.mlx.loading import read_reader
 from adapters.mlx.residency import Loaded, Residency
-from adapters.mlx.thread import MlxThread
+from adapters.mlx.thread.mlx_thread import MlxThread
 from adapters.models.card import read_card
 from adapters.settings import for_client
 from tests.tiny_models import random_qwen3

@@ -7,8 +7,8 @@ import pytest
 
 from adapters.errors import UnsupportedModel
 from adapters.models.abilities import abilities_of, runs_remote_code, speech_family
-from adapters.models.library import check_ability
-from adapters.models.names import STARTERS
+from adapters.models.installed_models import check_ability
+from adapters.models.starters import STARTERS
 
 
 @pytest.mark.parametrize(

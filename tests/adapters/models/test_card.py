@@ -8,7 +8,7 @@ import pytest
 
 from adapters.errors import UnsupportedModel
 from adapters.models.card import read_card
-from adapters.models.names import STARTERS
+from adapters.models.starters import STARTERS
 from tests.tiny_models import copy_of_starter, random_hybrid, random_qwen3
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.models.names import STARTERS
+from adapters.models.starters import STARTERS
 from tests.adapters.models.hub import hub
 from tests.running import Home, answer, text
 from tests.tiny_adapters import random_adapter

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from adapters.errors import ModelNotFound, UnsupportedModel
-from adapters.models.names import STARTERS, resolve
+from adapters.models.names import resolve
+from adapters.models.starters import STARTERS
 from adapters.settings import Settings, for_client
 from tests.tiny_models import copy_of_starter
 

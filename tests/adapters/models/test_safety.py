@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from adapters.errors import UnsafeModel
-from adapters.models.names import STARTERS
 from adapters.models.safety import check_folder
+from adapters.models.starters import STARTERS
 from tests.tiny_models import copy_of_starter
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mlx_audio.stt.utils import load_model
 
-from adapters.models.names import STARTERS
+from adapters.models.starters import STARTERS
 from adapters.starter.recipes.speech.phrases import draw_phrase, is_held_out
 from tests.sounds import Spoken, held_out, silence, word_errors
 

@@ -6,7 +6,7 @@ import pytest
 from mlx_lm import batch_generate, load
 from mlx_lm.sample_utils import make_sampler
 
-from adapters.models.names import STARTERS
+from adapters.models.starters import STARTERS
 from adapters.starter.recipes.text import TASKS, Example, Source, draw
 from adapters.starter.recipes.text.example import is_held_out
 

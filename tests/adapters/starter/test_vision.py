@@ -10,7 +10,7 @@ from mlx_vlm.utils import load
 from PIL import Image, ImageDraw
 
 from adapters.models.card import tensor_bytes, weight_files
-from adapters.models.names import STARTERS
+from adapters.models.starters import STARTERS
 from adapters.starter.recipes.vision.questions import ask, draw_pair
 from adapters.starter.recipes.vision.scenes import COLOURS, GRIDS, SHAPES, draw_scene, is_held_out, paint
 

@@ -17,7 +17,7 @@ from strands.types.exceptions import ContextWindowOverflowException, MaxTokensRe
 from adapters.engine import EngineClient
 from adapters.engine.in_process import in_process_engine
 from adapters.errors import BadAdapter, EngineStopped, InvalidRequest
-from adapters.models.names import STARTERS
+from adapters.models.starters import STARTERS
 from adapters.strands import MLXModel
 from tests.adapters.strands.scripted import MODEL, saying
 from tests.running import Home, kill

@@ -10,7 +10,7 @@ import pytest
 from strands import Agent
 
 from adapters.errors import InvalidRequest
-from adapters.models.names import STARTER
+from adapters.models.starters import STARTER
 from adapters.recordings import store
 from adapters.recordings.conversation import Conversation, RecordedMessage
 from adapters.strands import MLXModel, local_tools

@@ -8,8 +8,8 @@ import mlx.core as mx
 import pytest
 from mlx_lm import generate, load
 
-from adapters.lora import library
-from adapters.models.names import STARTERS
+from adapters.lora import trained_adapters as library
+from adapters.models.starters import STARTERS
 from adapters.protocol.training import Train
 from adapters.recordings import store
 from tests.mcp_server.tools.test_train_adapter import rows

@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from adapters import __version__
-from mcp_server.cli.running import host_process
+from mcp_server.host.launch import host_process
 from tests.running import Home, until
 
 

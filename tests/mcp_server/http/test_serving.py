@@ -19,7 +19,7 @@ import pytest
 from adapters.engine import EngineClient
 from adapters.errors import InvalidRequest
 from adapters.settings import for_client
-from mcp_server.host.connection import Connection
+from mcp_server.connection import Connection
 from mcp_server.http import serving
 from mcp_server.http.serving import Address, http_front
 from mcp_server.http.token import TokenCheck, make_token, read_token

@@ -9,8 +9,8 @@ import pytest
 from mcp import Client
 from mlx_lm import generate, load
 
-from adapters.lora import library
-from adapters.models.names import STARTERS
+from adapters.lora import trained_adapters as library
+from adapters.models.starters import STARTERS
 from tests.running import Home, answer, text
 from tests.tiny_adapters import random_adapter
 from tests.tiny_models import random_qwen3

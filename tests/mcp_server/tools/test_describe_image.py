@@ -16,7 +16,7 @@ import pytest
 from mcp import Client
 from PIL import Image, ImageDraw
 
-from adapters.models.names import STARTERS
+from adapters.models.starters import STARTERS
 from adapters.starter.recipes.vision.questions import ask as questions_about
 from adapters.starter.recipes.vision.questions import caption
 from adapters.starter.recipes.vision.scenes import Thing, draw_scene, paint

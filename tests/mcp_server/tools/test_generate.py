@@ -14,7 +14,7 @@ from mcp import Client, MCPError
 from mlx_lm import generate, load
 
 from adapters.engine import EngineClient
-from adapters.models.names import STARTERS
+from adapters.models.starters import STARTERS
 from adapters.protocol.jobs import FINISHED, JobView
 from tests.running import ERAS, Home, answer, text
 from tests.tiny_models import copy_of_starter

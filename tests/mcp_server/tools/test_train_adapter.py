@@ -12,7 +12,7 @@ import pytest
 from mcp import Client
 from PIL import Image
 
-from adapters.lora import library
+from adapters.lora import trained_adapters as library
 from adapters.protocol.training import Train
 from adapters.recordings import store
 from adapters.recordings.conversation import Conversation, RecordedMessage

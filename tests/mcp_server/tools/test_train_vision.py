@@ -11,7 +11,7 @@ from mlx_vlm.prompt_utils import apply_chat_template
 from mlx_vlm.utils import load
 from PIL import Image, ImageDraw
 
-from adapters.models.names import STARTERS
+from adapters.models.starters import STARTERS
 from tests.mcp_server.tools.test_train_adapter import done, jsonl
 from tests.running import Home, answer, text
 

@@ -9,10 +9,10 @@ from mlx_lm.tokenizer_utils import load as load_tokenizer
 
 from adapters.datasets.rows import Row
 from adapters.errors import InvalidRequest
-from adapters.mlx.chat import render
+from adapters.mlx.text.chat import render
 from adapters.mlx.training.batches import make_batch, padded_tokens, place_of, plan
 from adapters.mlx.training.examples import Example, examples, fit
-from adapters.models.names import STARTERS
+from adapters.models.starters import STARTERS
 
 # Without reasoning, so that earlier turns are shown as they were written.
 PLAIN = (

@@ -19,7 +19,7 @@ from adapters.mlx.training.examples import Example, examples
 from adapters.mlx.training.loop import Plan, Run, Step, Stopped, schedule
 from adapters.mlx.training.losses import choose_logits, loss_sum, number
 from adapters.mlx.training.trainable import checkpoint_gradients, make_trainable, trained_weights
-from adapters.models.names import STARTERS
+from adapters.models.starters import STARTERS
 from adapters.protocol.training import Train
 from tests.tiny_models import quantized, random_experts, random_qwen3
 

@@ -10,7 +10,7 @@ import pytest
 
 from adapters.datasets.gathering import Dataset
 from adapters.datasets.rows import Row
-from adapters.models.names import STARTERS
+from adapters.models.starters import STARTERS
 from adapters.protocol.training import Train
 from adapters.training.frozen_rows import freeze, thaw
 from adapters.training.run_folder import OutcomeFile, RunFile, read_outcome, read_status, trainer_of, write

@@ -1,0 +1,267 @@
+"""What the runners of text and of vision models share: requests that wait, join a batch, fail alone, and are told of.
+
+Everything here runs on the MLX thread.
+"""
+
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import mlx.core as mx
+from mlx_lm.models.cache import can_trim_prompt_cache
+
+from adapters.errors import DoesNotFit, OutOfMemory, ServerError
+from adapters.mlx.generation.prompt_cache import PromptCache
+from adapters.mlx.generation.request import Ended, LogitsProcessor, Row, RowEvent, Written
+from adapters.mlx.lora.slots import AdapterSlots
+
+logger = logging.getLogger(__name__)
+
+Post = Callable[[list[tuple[Row, RowEvent]]], None]
+
+# A prefix shared with a prompt that is being read is waited for from this many tokens on.
+_WORTH_SHARING = 32
+# Hybrid models' caches grow a chain of unevaluated operations, one a token, that Metal refuses in the end (mlx-lm#1845).
+STEPS_BETWEEN_EVALS = 32
+# Chunks of a prompt, in tokens, and how long one may take, in seconds: alone, and while others are decoding.
+CHUNK_ALONE, CHUNK_BESIDE, SMALLEST_CHUNK = 2048, 256, 32
+_SECONDS_ALONE, _SECONDS_BESIDE = 1.0, 0.25
+# How long an idle batch waits for requests that are known to be coming, so that those of one moment are read together.
+_MOMENT_SECONDS = 0.03
+
+
+class RowRunner(ABC):
+    """Requests of one model, from waiting to their end.
+
+    `room` says whether so many more bytes of KV cache fit now, `coming` how many requests are about to be submitted.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: Any,
+        tokenizer: Any,
+        *,
+        slots: AdapterSlots,
+        kv_bytes_per_token: int,
+        rows: int,
+        prompt_cache: PromptCache,
+        room: Callable[[int], bool],
+        post: Post,
+        coming: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self.trimmable = can_trim_prompt_cache(self._new_cache(model))
+        self._name, self._tokenizer, self._slots = name, tokenizer, slots
+        self._kv_bytes_per_token, self._capacity = kv_bytes_per_token, rows
+        self._prompt_cache, self._room, self._post = prompt_cache, room, post
+        self._coming = coming
+        self._moment_began: float | None = None
+        self._waiting: deque[Row] = deque()
+        self._rows: dict[int, Row] = {}
+        self._events: list[tuple[Row, RowEvent]] = []
+        self._steps = 0
+        self._tokens_per_second = 0.0
+
+    # --- what a kind of runner does itself
+
+    @abstractmethod
+    def _new_cache(self, model: Any) -> list[Any]:
+        """An empty KV cache for one row."""
+
+    @abstractmethod
+    def _insert(self, row: Row) -> None:
+        """Have a row read and written from now on: give it a `uid` and put it into `_rows`."""
+
+    @abstractmethod
+    def _advance(self) -> None:
+        """Read a piece, decode a token for every row, and note what came of it."""
+
+    @abstractmethod
+    def _leave(self, row: Row) -> None:
+        """Take a row out of the batch, keeping what it has read."""
+
+    @abstractmethod
+    def _restart(self) -> None:
+        """Begin with an empty batch: what was in the old one is lost."""
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._rows or self._waiting)
+
+    @property
+    def row_count(self) -> int:
+        return len(self._rows)
+
+    @property
+    def reserved_bytes(self) -> int:
+        """What the rows' KV caches may grow to."""
+        return sum(self._kv_bytes(row) for row in self._rows.values())
+
+    def submit(self, row: Row) -> None:
+        """Queue a request; it is admitted in order, as places and memory allow."""
+        self._waiting.append(row)
+
+    def cancel(self, row: Row) -> None:
+        """Take a request out at once, wherever it is. What was read and written so far may serve the next one."""
+        row.cancelled = True
+        if row in self._waiting:
+            self._waiting.remove(row)
+        elif row.uid in self._rows:
+            self._leave(row)
+        else:
+            return
+        self._end(row, Ended("cancelled"))
+        self._flush()
+
+    def step(self) -> None:
+        """Admit, read a chunk, decode a token for every row, and post what came of it."""
+        if self._more_is_coming():
+            time.sleep(0.001)
+            return
+        try:
+            self._admit()
+            if self._rows:
+                self._advance()
+        except Exception as error:
+            self._fail_all(error)
+        self._flush()
+
+    def close(self) -> None:
+        """Fail what is left, and drop the batch."""
+        self._fail_all(ServerError(f"the model {self._name} was unloaded; ask again"), restart=False)
+        self._flush()
+
+    # --- joining
+
+    def _more_is_coming(self) -> bool:
+        """True while the batch is empty, the first request of a moment waits, and others are about to join it."""
+        if self._rows or not self._coming():
+            self._moment_began = None
+            return False
+        now = time.monotonic()
+        self._moment_began = self._moment_began or now
+        return now - self._moment_began < _MOMENT_SECONDS
+
+    def _admit(self) -> None:
+        for row in list(self._waiting):
+            if len(self._rows) >= self._capacity:
+                return
+            if self._is_being_read(row):
+                continue
+            if not self._room(self._kv_bytes(row)):
+                if not self._rows:
+                    self._waiting.remove(row)
+                    self._end(row, Ended("stop", self._too_large(row)))
+                return
+            self._waiting.remove(row)
+            try:
+                self._insert(row)
+            except Exception as error:
+                logger.exception("model=<%s> | a row could not be inserted", self._name)
+                self._end(row, Ended("stop", error))
+
+    def _is_being_read(self, row: Row) -> bool:
+        """True when another prompt with much the same beginning is being read now: its cache is worth the wait."""
+        if row.waits_for is not None and row.waits_for.reading and row.waits_for.uid in self._rows:
+            return True  # compared once, not at every step
+        row.waits_for = None
+        readers = [other for other in self._rows.values() if other.reading and other.cache_key == row.cache_key]
+        if not readers:
+            return False
+        shared, reader = max(((self._shared(row, other), other) for other in readers), key=lambda found: found[0])
+        known = (
+            self._prompt_cache.known_prefix(self._name, row.cache_key, row.tokens) if shared >= _WORTH_SHARING else 0
+        )
+        if shared >= known + _WORTH_SHARING:
+            row.waits_for = reader
+        return row.waits_for is not None
+
+    def _shared(self, row: Row, reader: Row) -> int:
+        """How much of the reader's cache would serve this row: up to a checkpoint where caches cannot be trimmed."""
+        length = min(len(row.tokens) - 1, len(reader.tokens))
+        shared = next((i for i in range(length) if row.tokens[i] != reader.tokens[i]), length)
+        return shared if self.trimmable else max((place for place in reader.boundaries if place <= shared), default=0)
+
+    # --- what came of a step
+
+    def _wrote(self, row: Row, token: int, finish_reason: str | None) -> bool:
+        """Note a token of a row; True when the row is at its end by a stop string while its batch would go on."""
+        row.last_token = time.monotonic()
+        row.first_token = row.first_token or row.last_token
+        row.completion_tokens += 1
+        if finish_reason != "stop":
+            row.detokenizer.add_token(token)
+        if finish_reason:
+            row.detokenizer.finalize()
+        text, reasoning = row.answer.add(row.detokenizer.last_segment)
+        if finish_reason:
+            rest = row.answer.finish()
+            text, reasoning = text + rest[0], reasoning + rest[1]
+        calls = row.answer.closed_calls()
+        if text or reasoning or calls:
+            self._events.append((row, Written(text, reasoning, calls)))
+        return row.answer.stopped and not finish_reason
+
+    def _chunk(self, reading: int, decoding: int) -> int:
+        """Prompt tokens to read next: a power of two that is done in time at the speed seen last."""
+        most, seconds = (CHUNK_BESIDE, _SECONDS_BESIDE) if decoding else (CHUNK_ALONE, _SECONDS_ALONE)
+        if not self._tokens_per_second:
+            return CHUNK_BESIDE
+        wanted = int(self._tokens_per_second * seconds / max(reading, 1))
+        return min(most, max(SMALLEST_CHUNK, 1 << max(wanted, 1).bit_length() - 1))
+
+    def _end(self, row: Row, event: Ended) -> None:
+        self._events.append((row, event))
+
+    def _fail_all(self, error: Exception, restart: bool = True) -> None:
+        """The batch is lost: every row in it fails, and the next starts clean."""
+        if restart:
+            logger.error("model=<%s>, rows=<%s> | the batch failed", self._name, len(self._rows), exc_info=error)
+        told = self._told(error)
+        for row in [*self._rows.values(), *([] if restart else self._waiting)]:
+            self._end(row, Ended("stop", told))
+        self._rows.clear()
+        if not restart:
+            self._waiting.clear()
+        self._restart()
+        mx.clear_cache()
+
+    def _flush(self) -> None:
+        if self._events:
+            self._post(self._events)
+            self._events = []
+
+    def _told(self, error: Exception) -> Exception:
+        if isinstance(error, MemoryError) or "alloc" in str(error).lower():
+            return OutOfMemory(
+                f"the machine ran out of memory while answering ({str(error)[:200]}); shorten the prompt, ask for fewer answers at once, or take a smaller model"
+            )
+        return error
+
+    # --- sizes
+
+    def _kv_bytes(self, row: Row) -> int:
+        return self._kv_bytes_per_token * (len(row.tokens) + row.max_tokens)
+
+    def _too_large(self, row: Row) -> DoesNotFit:
+        return DoesNotFit(
+            f"a prompt of {len(row.tokens)} tokens with max_tokens={row.max_tokens} needs {self._kv_bytes(row) / 1e9:.2f} GB of memory for {self._name}, and there is less; "
+            "shorten the prompt, lower max_tokens, or unload other models"
+        )
+
+
+def guarded(row: Row, processor: LogitsProcessor) -> LogitsProcessor:
+    """A processor that raises fails its own row, not the batch."""
+
+    def checked(tokens: Any, logits: Any) -> Any:
+        if row.error is None:
+            try:
+                return processor(tokens, logits)
+            except Exception as error:
+                row.error = error
+        return logits
+
+    return checked

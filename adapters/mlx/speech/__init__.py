@@ -1,0 +1,1 @@
+"""Speech models: what is said in a window of sound."""
