@@ -16,8 +16,8 @@ from adapters.places import lora_folder, recordings_folder
 from adapters.recordings import store
 from mcp_server.connection import CURRENT
 from mcp_server.tools.following import following
-from mcp_server.tools.library import adapter_entry, whole_library
-from mcp_server.tools.outcomes import any_answer
+from mcp_server.tools.list_library import adapter_entry, whole_library
+from mcp_server.tools.outcomes import ALL_PHASES, any_answer
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
@@ -85,7 +85,7 @@ def add_resources(server: "MCPServer[Any]") -> None:
         """A job's state and result, or what there is so far."""
         connection = CURRENT.get()
         try:
-            async with following(connection.engine.attach(id), id) as followed:
+            async with following(connection.engine.attach(id), id, ALL_PHASES) as followed:
                 await followed.known(_KNOWN_SECONDS)
                 return any_answer(followed.view(), connection.settings).model_dump_json(
                     by_alias=True, exclude_none=True, indent=1

@@ -11,6 +11,7 @@ from mcp.server.lowlevel.server import NotificationOptions
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
 from mcp.types import INVALID_PARAMS, Resource, SubscribeRequestParams, UnsubscribeRequestParams
 from pydantic import ValidationError
 
@@ -22,7 +23,7 @@ from mcp_server.connection import current_connection
 from mcp_server.notices import NOTICES
 from mcp_server.prompts import add_prompts
 from mcp_server.resources import add_resources, shelf_resources
-from mcp_server.tools import ALL_TOOLS, CHANGING_TOOLS, ToolDefinition
+from mcp_server.tools import ALL_TOOLS, ToolDefinition
 
 NAME = "mcp-server-mlx"
 TITLE = "MLX on this machine"
@@ -93,7 +94,7 @@ def selected_tools(read_only: bool, names: tuple[str, ...]) -> list[ToolDefiniti
     if unknown := [name for name in names if name not in known]:
         raise InvalidRequest(f"there is no tool {unknown[0]!r}; tools are {', '.join(known)}")
     chosen = [definition for definition in ALL_TOOLS if not names or definition.name in names]
-    return [definition for definition in chosen if not (read_only and definition.name in CHANGING_TOOLS)]
+    return [definition for definition in chosen if not (read_only and definition.changes)]
 
 
 @lru_cache(maxsize=32)
@@ -105,7 +106,7 @@ def _make_server(read_only: bool, names: tuple[str, ...]) -> Server:
         version=__version__,
         instructions=INSTRUCTIONS,
         log_level="WARNING",
-        tools=[_strict(definition) for definition in selected],
+        tools=[_tool(definition) for definition in selected],
         cache_hints={**dict.fromkeys(_LISTS, _LASTING), "resources/list": _CHANGING},
         lifespan=current_connection,
         subscriptions=NOTICES.bus,
@@ -128,17 +129,19 @@ def _tell_of_changes(server: Server) -> None:
     lowlevel.create_initialization_options = offered  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _strict(definition: ToolDefinition) -> Tool:
-    """The tool, refusing arguments that it does not have, and saying so in its schema."""
-    tool = Tool.from_function(
-        definition.function,
+def _tool(definition: ToolDefinition) -> Tool:
+    """Return the tool as the SDK calls it. Its arguments are flat for the client, and one object for its function."""
+    arguments = definition.arguments
+    schema = arguments.model_json_schema(by_alias=True) | {"title": f"{definition.function.__name__}Arguments"}
+    schema.pop("description", None)  # the tool has its own
+    return Tool(
+        fn=definition.function,
         name=definition.name,
         title=definition.title,
         description=definition.description,
+        parameters=schema,
+        fn_metadata=FuncMetadata(arg_model=arguments, output_model=definition.answer),
+        is_async=True,
+        context_kwarg="ctx",
         annotations=definition.annotations,
     )
-    model = tool.fn_metadata.arg_model
-    model.model_config["extra"] = "forbid"
-    model.model_rebuild(force=True)
-    tool.parameters = model.model_json_schema(by_alias=True)
-    return tool

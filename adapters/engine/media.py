@@ -11,7 +11,7 @@ from adapters.media.fetch import fetch_image
 from adapters.media.images import MOST_BYTES, Picture, read_data_uri, read_image
 from adapters.media.video import Video, read_video
 from adapters.protocol.content import ImagePart, VideoPart, media_of
-from adapters.protocol.generation import Generate, Seen
+from adapters.protocol.generation import Generate, ImageFacts
 from adapters.settings import Settings
 
 # Decoding takes memory: only so many at once, whichever jobs they belong to.
@@ -32,18 +32,18 @@ async def read_media(work: Generate, settings: Settings) -> dict[str, Picture | 
     return dict(zip(parts, found, strict=True))
 
 
-def seen_in(conversation: list[dict[str, Any]], media: Mapping[str, Picture | Video]) -> list[Seen]:
+def seen_in(conversation: list[dict[str, Any]], media: Mapping[str, Picture | Video]) -> list[ImageFacts]:
     """What the model is shown of each picture and video, in order."""
     return [_seen(media[part.source]) for part in media_of(conversation)]
 
 
-def _seen(shown: Picture | Video) -> Seen:
+def _seen(shown: Picture | Video) -> ImageFacts:
     first = shown.image if isinstance(shown, Picture) else shown.frames[0].image
     common = {"format": shown.format, "width": shown.width, "height": shown.height}
-    common |= {"shown_width": first.width, "shown_height": first.height}
+    common |= {"resized_width": first.width, "resized_height": first.height}
     if isinstance(shown, Picture):
-        return Seen(**common)
-    return Seen(**common, frames=len(shown.frames), seconds=shown.seconds)
+        return ImageFacts(**common)
+    return ImageFacts(**common, frames=len(shown.frames), seconds=shown.seconds)
 
 
 def _picture(source: str, urls: bool) -> Picture:

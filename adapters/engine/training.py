@@ -141,7 +141,7 @@ def _begin(job: str, work: Train, model: tuple[str, Path], keep_days: float) -> 
         from adapters.datasets.gathering import gather
         from adapters.training.frozen_rows import freeze
 
-        rows = gather(work.sessions, work.dataset, work.validation, work.seed, work.readable)
+        rows = gather(work.sessions or [], work.dataset, work.validation, work.seed, work.readable)
         folder.mkdir(mode=0o700)
         freeze(folder, rows)
         run = RunFile(work=work, model=model[0], model_folder=model[1], memory_free=0, parent=os.getpid())

@@ -21,7 +21,7 @@ from adapters.models.download import download
 from adapters.models.installed_models import check_ability
 from adapters.models.names import ModelName, resolve
 from adapters.protocol.content import media_of
-from adapters.protocol.generation import Completion, Generate, Generated, Seen, Timing, Usage
+from adapters.protocol.generation import Completion, Generate, Generated, ImageFacts, Timing, Usage
 from adapters.protocol.jobs import Download, Downloaded, Outcome, Progress
 from adapters.protocol.training import Train, Trained
 from adapters.protocol.transcription import Transcribe, Transcribed
@@ -134,7 +134,7 @@ async def _transcribe(job: RunningJob, work: Transcribe, backend: Backend, setti
 
 async def _generate(job: RunningJob, work: Generate, backend: Backend, settings: Settings) -> Generated:
     shows = any(media_of(conversation) for conversation in work.conversations)
-    media, seen = await _shown(job, work, settings) if shows else ({}, [])
+    media, facts = await _shown(job, work, settings) if shows else ({}, [])
     adapter, shown = await _adapter(job, work, settings)
     model = base_of(adapter.folder) if adapter and work.model in ("", "default") else work.model
     name, folder = await _folder(job, model, work.offline, settings)
@@ -149,7 +149,7 @@ async def _generate(job: RunningJob, work: Generate, backend: Backend, settings:
             completions = [await backend.answer(leased, asking, 0)]
         else:
             completions = await _several(job, backend, leased, asking)
-        return Generated(kind=work.kind, model=name, adapter=shown, completions=completions, seen=seen)
+        return Generated(kind=work.kind, model=name, adapter=shown, completions=completions, image_facts=facts)
 
 
 async def _adapter(job: RunningJob, work: Generate, settings: Settings) -> tuple[AdapterFiles | None, str | None]:
@@ -161,7 +161,7 @@ async def _adapter(job: RunningJob, work: Generate, settings: Settings) -> tuple
     return await asyncio.to_thread(check_files, folder), found.shown
 
 
-async def _shown(job: RunningJob, work: Generate, settings: Settings) -> tuple["Media", list[Seen]]:
+async def _shown(job: RunningJob, work: Generate, settings: Settings) -> tuple["Media", list[ImageFacts]]:
     """The pictures and videos of the conversations, and what the model is shown of them, in order."""
     pictures = importlib.import_module("adapters.engine.media")
     job.on_progress(Progress(phase="opening the pictures"))

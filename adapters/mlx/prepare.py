@@ -30,17 +30,19 @@ def make_row(leased: Leased, work: Generate, index: int, random_seed: int, media
     tokenizer = loaded.tokenizer
     prompt, sight = make_prompt(loaded, work, index, media)
     vocabulary = len(tokenizer.vocab)
-    if work.sampling.top_k >= vocabulary:
+    if work.top_k >= vocabulary:
         raise InvalidRequest(
-            f"top_k={work.sampling.top_k} is not below this model's {vocabulary} tokens; leave it out to allow all"
+            f"top_k={work.top_k} is not below this model's {vocabulary} tokens; leave it out to allow all"
         )
-    answer = AnswerText(markers_of(tokenizer), in_reasoning=prompt.in_reasoning, tools=bool(work.tools), stop=work.stop)
+    answer = AnswerText(
+        markers_of(tokenizer), in_reasoning=prompt.in_reasoning, tools=bool(work.tools), stop=work.stop or ()
+    )
     # Each conversation of a call draws from a seed of its own, or equal prompts would get equal answers.
-    seed = random_seed if work.sampling.seed is None else work.sampling.seed + index
+    seed = random_seed if work.seed is None else work.seed + index
     return Row(
         tokens=prompt.tokens,
         max_tokens=_check_room(len(prompt.tokens), work.max_tokens, loaded.card.context, loaded.name),
-        sampling=work.sampling,
+        sampling=work,
         seed=seed,
         answer=answer,
         cache_key=leased.adapter.digest if leased.adapter else "",
@@ -124,8 +126,8 @@ def _check_room(prompt_tokens: int, max_tokens: int, context: int, name: str) ->
 
 def _processors(loaded: Loaded, work: Generate, prompt: Prompt) -> list[LogitsProcessor]:
     processors: list[LogitsProcessor] = []
-    if work.sampling.repetition_penalty != 1.0:
-        processors += make_logits_processors(repetition_penalty=work.sampling.repetition_penalty)
+    if work.repetition_penalty != 1.0:
+        processors += make_logits_processors(repetition_penalty=work.repetition_penalty)
     if work.json_schema is not None:
         processors.append(_schema_mask(loaded, work.json_schema, work.thinking, prompt.in_reasoning))
     return processors

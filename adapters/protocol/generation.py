@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from adapters.protocol.content import Turn
 from adapters.protocol.wire import Wire
@@ -20,17 +20,65 @@ MAX_IMAGES = 32
 
 
 class Sampling(Wire):
-    """How tokens are chosen. A temperature of 0 takes the likeliest; a seed makes any other choice repeatable."""
+    """How many tokens an answer may have, and how each is chosen.
 
-    temperature: float = Field(default=0.0, ge=0, le=MAX_TEMPERATURE, allow_inf_nan=False)
-    top_p: float = Field(default=1.0, gt=0, le=1, allow_inf_nan=False)
-    top_k: int = Field(default=0, ge=0, le=MAX_TOP_K)
-    min_p: float = Field(default=0.0, ge=0, le=1, allow_inf_nan=False)
-    repetition_penalty: float = Field(default=1.0, gt=0, le=10, allow_inf_nan=False)
-    seed: int | None = Field(default=None, ge=0, lt=1 << 64)
+    This is the only declaration of a sampling option: the tools, the engine, Strands and the documents take name, bounds,
+    default and description from here. The options mean what they mean in mlx_lm.
+    """
+
+    max_tokens: int = Field(
+        default=1024, ge=1, le=MAX_TOKENS, description="Write at most this many tokens, reasoning included."
+    )
+    temperature: float = Field(
+        default=0.0,
+        ge=0,
+        le=MAX_TEMPERATURE,
+        allow_inf_nan=False,
+        description="0 takes the likeliest token each time; higher is more varied.",
+    )
+    top_p: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Choose among the likeliest tokens that make up this probability.",
+    )
+    top_k: int = Field(default=0, ge=0, le=MAX_TOP_K, description="Choose among this many likeliest tokens; 0 for all.")
+    min_p: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Leave out tokens less likely than this part of the likeliest one's probability.",
+    )
+    repetition_penalty: float = Field(
+        default=1.0, gt=0, le=10, allow_inf_nan=False, description="Above 1 discourages repeating recent tokens."
+    )
+    seed: int | None = Field(
+        default=None,
+        ge=0,
+        lt=1 << 63,
+        description="With a temperature above 0: the same seed and request give the same answer.",
+    )
 
 
-class Generate(Wire):
+class GenerationOptions(Sampling):
+    """How an answer is written: its sampling, what ends it, and what it must keep to. Declared once, as `Sampling` is."""
+
+    stop: list[Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH)]] | None = Field(
+        default=None, max_length=MAX_STOPS, description="End the answer before any of these strings."
+    )
+    json_schema: dict[str, Any] | None = Field(
+        default=None,
+        description="A JSON schema that the answer must follow. It is enforced while writing: the call gives a valid value in `json`, or fails.",
+    )
+    thinking: bool = Field(
+        default=False,
+        description="Let a reasoning model think before it answers; its thoughts come in `reasoning`.",
+    )
+
+
+class Generate(GenerationOptions):
     """One or several conversations to answer with one model, in one batch. Those of `describe` show pictures."""
 
     kind: Literal["generate", "describe"] = "generate"
@@ -38,30 +86,25 @@ class Generate(Wire):
     adapter: str | None = None
     conversations: list[Annotated[list[Turn], Field(min_length=1)]] = Field(min_length=1, max_length=MAX_PROMPTS)
     tools: list[dict[str, Any]] = []
-    max_tokens: int = Field(default=1024, ge=1, le=MAX_TOKENS)
-    stop: list[Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH)]] = Field(
-        default=[], max_length=MAX_STOPS
-    )
-    json_schema: dict[str, Any] | None = None
-    thinking: bool = False
-    sampling: Sampling = Sampling()
     offline: bool = False
 
 
 class Usage(Wire):
-    prompt_tokens: int
-    cached_tokens: int
-    completion_tokens: int
+    """How many tokens were read and written."""
+
+    prompt_tokens: int = Field(description="Tokens of the prompt, those of the chat template included")
+    cached_tokens: int = Field(description="Prompt tokens that had been read before and cost nothing now")
+    completion_tokens: int = Field(description="Tokens written, reasoning and the end marker included")
 
 
 class Timing(Wire):
-    """Seconds: waiting for a place, loading the model, from asking to the first token, in all."""
+    """Where the time went, in seconds."""
 
-    queued_s: float
-    load_s: float
-    first_token_s: float | None
-    total_s: float
-    tokens_per_second: float | None
+    queued_s: float = Field(description="Seconds spent waiting for a place in the batch")
+    load_s: float = Field(description="Seconds spent waiting for the model to be in memory")
+    first_token_s: float | None = Field(default=None, description="Seconds from the call to the first token")
+    total_s: float = Field(description="Seconds from the call to the end")
+    tokens_per_second: float | None = Field(default=None, description="Speed of writing, after the first token")
 
 
 class MadeCall(Wire):
@@ -93,16 +136,27 @@ class Completion(Wire):
     error: dict[str, str] | None = None
 
 
-class Seen(Wire):
-    """A picture or video that the model was shown: its true format and size, and how many frames of it."""
+class ImageFacts(Wire):
+    """A picture or video as the model was shown it. Sizes in pixels, `seconds` of a video."""
 
-    format: str
-    width: int
-    height: int
-    frames: int = 1
-    seconds: float | None = None
-    shown_width: int
-    shown_height: int
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
+
+    format: str = Field(description="The true format, by the file's content")
+    width: int = Field(description="Pixels across, upright")
+    height: int = Field(description="Pixels down, upright")
+    frames: int = Field(default=1, description="How many frames of it were shown")
+    seconds: float | None = Field(default=None, description="A video's length")
+    # The tools' answers call the two by the names that clients know.
+    resized_width: int = Field(
+        validation_alias="shown_width",
+        serialization_alias="shown_width",
+        description="Pixels across that the model was shown: large pictures are scaled down",
+    )
+    resized_height: int = Field(
+        validation_alias="shown_height",
+        serialization_alias="shown_height",
+        description="Pixels down that the model was shown",
+    )
 
 
 class Generated(Wire):
@@ -110,7 +164,7 @@ class Generated(Wire):
     model: str
     adapter: str | None
     completions: list[Completion]
-    seen: list[Seen] = []
+    image_facts: list[ImageFacts] = []
 
 
 class Partial(Wire):

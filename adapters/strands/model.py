@@ -32,8 +32,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T", bound=BaseModel)
 
 # What `params` may hold: the names of the tool `generate`.
-_SAMPLING = frozenset(Sampling.model_fields)
-PARAMS = _SAMPLING | {"max_tokens", "stop", "thinking"}
+PARAMS = frozenset(Sampling.model_fields) | {"stop", "thinking"}
 # An agent that is cut in the middle of its turn fails: its answers may be long.
 _MAX_TOKENS = 4096
 # How often a cancel signal is looked at, in seconds.
@@ -182,18 +181,17 @@ class MLXModel(Model):
         params: dict[str, Any] | None = None,
         schema: dict[str, Any] | None = None,
     ) -> Generate:
-        chosen = _checked(self.config.get("params")) | _checked(params)
+        chosen: dict[str, Any] = {"max_tokens": _MAX_TOKENS} | _checked(self.config.get("params")) | _checked(params)
+        if schema is not None:
+            chosen["thinking"] = False
         return Generate(
             kind="describe" if media_of(conversation) else "generate",
             model=self.config["model_id"],
             adapter=self.config.get("adapter"),
             conversations=[conversation],
             tools=tools(tool_specs),
-            max_tokens=chosen.get("max_tokens", _MAX_TOKENS),
-            stop=chosen.get("stop", []),
-            thinking=chosen.get("thinking", False) and schema is None,
             json_schema=schema,
-            sampling=Sampling(**{name: value for name, value in chosen.items() if name in _SAMPLING}),
+            **chosen,
         )
 
     @contextlib.asynccontextmanager
@@ -277,14 +275,9 @@ def _checked(params: dict[str, Any] | None) -> dict[str, Any]:
     given = dict(params or {})
     if unknown := sorted(set(given) - PARAMS):
         raise InvalidRequest(f"params has {unknown[0]!r}, which is none of {', '.join(sorted(PARAMS))}")
-    sampling = {name: value for name, value in given.items() if name in _SAMPLING}
-    rest = {name: value for name, value in given.items() if name not in _SAMPLING}
     try:
-        checked = Generate(
-            model="m", conversations=[[{"role": "user", "content": ""}]], sampling=Sampling(**sampling), **rest
-        )
+        Generate(model="m", conversations=[[{"role": "user", "content": ""}]], **given)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         raise InvalidRequest(f"params: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
-    del checked
     return given

@@ -2,33 +2,23 @@
 
 import asyncio
 import time
-from typing import Annotated, Any
+from typing import Any
 
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from adapters.errors import InvalidRequest, from_wire
-from adapters.protocol.generation import MAX_IMAGES, Generate, Sampling
+from adapters.protocol.generation import MAX_IMAGES, Generate, Generated, GenerationOptions, ImageFacts
+from adapters.protocol.jobs import JobView
+from adapters.settings import Settings
 from mcp_server.connection import Connection
 from mcp_server.grants import Grants, opened
-from mcp_server.tools.answers import PictureAnswer, as_text, picture_answer_of, tool_result
-from mcp_server.tools.definition import ToolDefinition, hints
+from mcp_server.tools.adapter_argument import AdapterArgument
+from mcp_server.tools.answer import JobAnswer, answer_of, job_result
+from mcp_server.tools.definition import COMMON_PHASES, Arguments, JobTool, ToolDefinition, hints
 from mcp_server.tools.following import run
-from mcp_server.tools.models import named_adapter
-from mcp_server.tools.sampling import (
-    AdapterArgument,
-    JsonSchema,
-    MaxTokens,
-    MinP,
-    RepetitionPenalty,
-    Seed,
-    Stop,
-    Temperature,
-    Thinking,
-    TopK,
-    TopP,
-)
+from mcp_server.tools.names import named_adapter
 
 # Checked again when the file is decoded; here so that what is far too large never reaches the engine.
 MOST_BYTES, MOST_VIDEO_BYTES = 64 << 20, 16 << 30
@@ -36,77 +26,69 @@ MOST_BYTES, MOST_VIDEO_BYTES = 64 << 20, 16 << 30
 MOST_DATA = 24 << 20
 
 
-async def describe_image(
-    ctx: Context[Connection, Any],
-    images: Annotated[
-        list[str] | None,
-        Field(
-            description='Absolute paths of pictures, such as ["/home/me/photo.jpg"], or data URIs; their order is kept. Only within granted folders.',
-            min_length=1,
-            max_length=MAX_IMAGES,
-        ),
-    ] = None,
-    video: Annotated[
-        str | None,
-        Field(
-            description="Absolute path of a video, in place of `images`: frames over its length are shown with their times."
-        ),
-    ] = None,
-    prompt: Annotated[str, Field(description="The question or instruction.", min_length=1)] = "Describe the image.",
-    system: Annotated[str | None, Field(description="A system prompt: the model's role or rules.")] = None,
-    model: Annotated[
-        str,
-        Field(
-            description="`default`, `starter-vision`, a hub id such as mlx-community/Qwen3-VL-4B-Instruct-4bit, or an absolute folder."
-        ),
-    ] = "default",
-    adapter: AdapterArgument = None,
-    max_tokens: MaxTokens = 1024,
-    temperature: Temperature = 0.0,
-    top_p: TopP = 1.0,
-    top_k: TopK = 0,
-    min_p: MinP = 0.0,
-    repetition_penalty: RepetitionPenalty = 1.0,
-    seed: Seed = None,
-    stop: Stop = None,
-    json_schema: JsonSchema = None,
-    thinking: Thinking = False,
-) -> Annotated[CallToolResult, PictureAnswer]:
+class _Asked(Arguments):
+    """What is shown, what is asked about it, and of which model."""
+
+    images: list[str] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_IMAGES,
+        description='Absolute paths of pictures, such as ["/home/me/photo.jpg"], or data URIs; their order is kept. Only within granted folders.',
+    )
+    video: str | None = Field(
+        default=None,
+        description="Absolute path of a video, in place of `images`: frames over its length are shown with their times.",
+    )
+    prompt: str = Field(default="Describe the image.", min_length=1, description="The question or instruction.")
+    system: str | None = Field(default=None, description="A system prompt: the model's role or rules.")
+    model: str = Field(
+        default="default",
+        description="`default`, `starter-vision`, a hub id such as mlx-community/Qwen3-VL-4B-Instruct-4bit, or an absolute folder.",
+    )
+
+
+# pydantic lists the fields of the last base first: clients show what is asked before how it is answered.
+class DescribeImageArguments(GenerationOptions, AdapterArgument, _Asked):
+    """What is shown and asked, and how it is answered."""
+
+
+class ShownImage(ImageFacts):
+    """A picture or video as the model was shown it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class PictureAnswer(JobAnswer):
+    """An answer about pictures."""
+
+    images: list[ShownImage] | None = Field(default=None, description="What was shown, in order")
+
+
+async def describe_image(arguments: DescribeImageArguments, ctx: Context[Connection, Any]) -> CallToolResult:
     began = time.monotonic()
     connection: Connection = ctx.request_context.lifespan_context
-    if not prompt.strip():
+    if not arguments.prompt.strip():
         raise InvalidRequest("prompt is empty; write a question or an instruction, or leave it out")
-    shown = await asyncio.to_thread(_shown, images, video, connection.grants)
-    user = {"role": "user", "content": [*shown, {"type": "text", "text": prompt}]}
-    wanted, named = await named_adapter(connection, adapter, model, "vision")
+    shown = await asyncio.to_thread(_parts, arguments.images, arguments.video, connection.grants)
+    user = {"role": "user", "content": [*shown, {"type": "text", "text": arguments.prompt}]}
+    system = [{"role": "system", "content": arguments.system}] if arguments.system else []
+    adapter, model = await named_adapter(connection, arguments.adapter, arguments.model, _JOBS.ability)
     work = Generate(
         kind="describe",
-        model=named,
-        adapter=wanted,
-        conversations=[[*([{"role": "system", "content": system}] if system else []), user]],
-        max_tokens=max_tokens,
-        stop=stop or [],
-        json_schema=json_schema,
-        thinking=thinking,
-        sampling=Sampling(
-            temperature=temperature,
-            top_p=top_p,
-            top_k=top_k,
-            min_p=min_p,
-            repetition_penalty=repetition_penalty,
-            seed=seed,
-        ),
+        model=model,
+        adapter=adapter,
+        conversations=[[*system, user]],
         offline=connection.settings.offline,
+        **arguments.model_dump(include=set(GenerationOptions.model_fields)),
     )
-    view = await run(ctx, work, began)
+    view = await run(ctx, work, began, _JOBS.phases)
     if view.state == "failed":
         raise from_wire(view.error or {})
-    answer = picture_answer_of(view, connection.settings)
-    return tool_result(answer, as_text(answer))
+    return job_result(picture_answer_of(view, connection.settings))
 
 
-def _shown(images: list[str] | None, video: str | None, grants: Grants) -> list[dict[str, str]]:
-    """The message's parts. Raises InvalidRequest unless exactly one way of showing was used, FileRefused for a file."""
+def _parts(images: list[str] | None, video: str | None, grants: Grants) -> list[dict[str, str]]:
+    """Return the message's parts. Raises InvalidRequest unless exactly one way of showing was used, FileRefused for a file."""
     if (images is None) == (video is None):
         raise InvalidRequest(
             "exactly one of images and video is needed; " + ("both were given" if images else "none was given")
@@ -124,11 +106,26 @@ def _shown(images: list[str] | None, video: str | None, grants: Grants) -> list[
 
 
 def _source(image: str, grants: Grants) -> str:
-    """A data URI or an address as it is, a path resolved: the engine opens that very path, and follows no link."""
+    """Return a data URI or an address as it is, a path resolved: the engine opens that very path, and follows no link."""
     if image.startswith(("data:", "http://", "https://")):
         return image
     return str(opened(image, grants, MOST_BYTES))
 
+
+def picture_answer_of(view: JobView, settings: Settings) -> PictureAnswer:
+    """Return the answer about pictures that a job's view holds, like `answer_of`."""
+    facts = view.outcome.image_facts if isinstance(view.outcome, Generated) else []
+    images = [ShownImage(**one.model_dump()) for one in facts]
+    return PictureAnswer(**answer_of(view, settings).model_dump(), images=images or None)
+
+
+_JOBS = JobTool(
+    kinds=("describe",),
+    ability="vision",
+    phases={**COMMON_PHASES, "opening the pictures": (0, 1), "reading prompt": (60, 70), "writing": (70, 99)},
+    answer_of=picture_answer_of,
+    result_of=job_result,
+)
 
 DESCRIBE_IMAGE = ToolDefinition(
     name="describe-image",
@@ -141,6 +138,9 @@ DESCRIBE_IMAGE = ToolDefinition(
         "is quick. Not for making or changing pictures. Small models see the main things and misread fine print: ask one "
         "clear question at a time. Answers within the client's deadline: if `state` is not `done`, call check-job with `job`."
     ),
+    arguments=DescribeImageArguments,
     function=describe_image,
+    answer=PictureAnswer,
     annotations=hints(read_only=True, destructive=False, idempotent=False, open_world=True),
+    jobs=_JOBS,
 )

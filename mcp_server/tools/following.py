@@ -10,8 +10,9 @@ from mcp.server.mcpserver import Context
 
 from adapters.engine import Job
 from adapters.errors import EngineUnavailable
-from adapters.protocol.jobs import JobView, Progress, Work, new_job_id
+from adapters.protocol.jobs import JobView, Work, new_job_id
 from mcp_server.connection import Connection
+from mcp_server.tools.definition import Phases, percent
 
 Report = Callable[[float, float | None, str | None], Awaitable[None]]
 
@@ -23,24 +24,6 @@ _SENT_SECONDS = 0.3
 _SECONDS_BETWEEN_REPORTS = 0.25
 # How often the engine tells of a job: no client is told more often.
 EVERY = 0.25
-# Where in a call each phase lies, in percent: clients draw one bar that must never go back.
-_PHASES = {
-    "waiting": (0, 0),
-    "opening the file": (0, 1),
-    "opening the pictures": (0, 1),
-    "starting MLX": (1, 2),
-    "downloading": (2, 40),
-    "loading": (40, 60),
-    "waiting for a place": (60, 60),
-    "reading prompt": (60, 70),
-    "writing": (70, 99),
-    "listening": (60, 99),
-    "checking the rows": (1, 2),
-    "evaluating the base": (60, 62),
-    "training": (62, 95),
-    "evaluating the adapter": (95, 98),
-    "saving the adapter": (98, 99),
-}
 
 
 @dataclass
@@ -91,7 +74,7 @@ class Following:
 
 @contextlib.asynccontextmanager
 async def following(
-    events: AsyncGenerator[Job, None], job_id: str, report: Report | None = None
+    events: AsyncGenerator[Job, None], job_id: str, phases: Phases, report: Report | None = None
 ) -> AsyncIterator[Following]:
     """Read a job's events while the block runs, and report its progress.
 
@@ -110,7 +93,7 @@ async def following(
                     known.set()
 
     reading = asyncio.create_task(read())
-    tasks = [reading, *([asyncio.create_task(_report(report, job, changed))] if report else [])]
+    tasks = [reading, *([asyncio.create_task(_report(report, job, phases, changed))] if report else [])]
     try:
         yield Following(job, reading, known, sent)
     finally:
@@ -119,7 +102,7 @@ async def following(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def run(ctx: Context[Connection, object], work: Work, began: float) -> JobView:
+async def run(ctx: Context[Connection, object], work: Work, began: float, phases: Phases) -> JobView:
     """Run the work as a job and give it as it is when it ends or when the deadline comes, whichever is first.
 
     `began` is when the call came, on the monotonic clock: the deadline counts from there.
@@ -129,7 +112,8 @@ async def run(ctx: Context[Connection, object], work: Work, began: float) -> Job
     """
     connection: Connection = ctx.request_context.lifespan_context
     job_id = new_job_id(work.kind)
-    async with following(connection.engine.submit(work, job_id, EVERY), job_id, ctx.report_progress) as followed:
+    events = connection.engine.submit(work, job_id, EVERY)
+    async with following(events, job_id, phases, ctx.report_progress) as followed:
         deadline = began + connection.settings.reply_within - RESERVE
         if await followed.ended(deadline - time.monotonic()):
             return followed.view(work)
@@ -152,20 +136,14 @@ async def _handed_over(connection: Connection, followed: Following) -> JobView |
         return None
 
 
-async def _report(report: Report, job: Job, changed: asyncio.Event) -> None:
+async def _report(report: Report, job: Job, phases: Phases, changed: asyncio.Event) -> None:
     """Tell the client, if it asked, what the job is at: a few times a second, upwards only."""
     shown = 0.0
     while True:
         await changed.wait()
         changed.clear()
-        percent = _percent(job.progress)
-        if percent > shown:
-            shown = percent
-            await report(percent, 100, str(job.progress))
+        now = percent(job.progress, phases)
+        if now > shown:
+            shown = now
+            await report(now, 100, str(job.progress))
             await asyncio.sleep(_SECONDS_BETWEEN_REPORTS)
-
-
-def _percent(progress: Progress) -> float:
-    low, high = _PHASES.get(progress.phase, (0, 0))
-    part = min(1.0, progress.done / progress.total) if progress.done is not None and progress.total else 0.0
-    return round(low + (high - low) * part, 1)

@@ -2,33 +2,21 @@
 
 import asyncio
 import time
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.errors import FileRefused, InvalidRequest, from_wire
-from adapters.protocol.generation import MAX_PROMPTS, Generate, Sampling
+from adapters.protocol.generation import MAX_PROMPTS, Generate, GenerationOptions
 from mcp_server.connection import Connection
 from mcp_server.grants import Grants, read_text
-from mcp_server.tools.answers import JobAnswer, answer_of, as_text, tool_result
-from mcp_server.tools.definition import ToolDefinition, hints
+from mcp_server.tools.adapter_argument import AdapterArgument
+from mcp_server.tools.answer import JobAnswer, answer_of, job_result
+from mcp_server.tools.definition import COMMON_PHASES, Arguments, JobTool, ToolDefinition, hints
 from mcp_server.tools.following import run
-from mcp_server.tools.models import named_adapter
-from mcp_server.tools.sampling import (
-    AdapterArgument,
-    JsonSchema,
-    MaxTokens,
-    MinP,
-    RepetitionPenalty,
-    Seed,
-    Stop,
-    Temperature,
-    Thinking,
-    TopK,
-    TopP,
-)
+from mcp_server.tools.names import named_adapter
 
 MAX_FILES = 32
 MAX_TEXT = 16 << 20
@@ -43,106 +31,82 @@ class Message(BaseModel):
     content: str = Field(description="What is said")
 
 
-async def generate(
-    ctx: Context[Connection, Any],
-    prompt: Annotated[
-        str | None,
-        Field(description="The question or instruction. Give exactly one of `prompt`, `messages` and `prompts`."),
-    ] = None,
-    messages: Annotated[
-        list[Message] | None,
-        Field(description="A conversation that ends with a user's turn, in place of `prompt`.", max_length=1000),
-    ] = None,
-    prompts: Annotated[
-        list[str] | None,
-        Field(
-            description="Many independent prompts, answered at once in one batch; `results` has their answers in order.",
-            max_length=MAX_PROMPTS,
-        ),
-    ] = None,
-    system: Annotated[str | None, Field(description="A system prompt: the model's role or rules.")] = None,
-    files: Annotated[
-        list[str] | None,
-        Field(
-            description='Absolute paths of text files to put before the prompt, such as ["/home/me/notes.txt"]. Only within granted folders.',
-            max_length=MAX_FILES,
-        ),
-    ] = None,
-    model: Annotated[
-        str,
-        Field(
-            description="`default`, `starter`, a hub id such as mlx-community/Qwen3.5-4B-MLX-4bit, or an absolute folder."
-        ),
-    ] = "default",
-    adapter: AdapterArgument = None,
-    max_tokens: MaxTokens = 1024,
-    temperature: Temperature = 0.0,
-    top_p: TopP = 1.0,
-    top_k: TopK = 0,
-    min_p: MinP = 0.0,
-    repetition_penalty: RepetitionPenalty = 1.0,
-    seed: Seed = None,
-    stop: Stop = None,
-    json_schema: JsonSchema = None,
-    thinking: Thinking = False,
-) -> Annotated[CallToolResult, JobAnswer]:
+class _Asked(Arguments):
+    """What is asked, and of which model."""
+
+    prompt: str | None = Field(
+        default=None,
+        description="The question or instruction. Give exactly one of `prompt`, `messages` and `prompts`.",
+    )
+    messages: list[Message] | None = Field(
+        default=None,
+        max_length=1000,
+        description="A conversation that ends with a user's turn, in place of `prompt`.",
+    )
+    prompts: list[str] | None = Field(
+        default=None,
+        max_length=MAX_PROMPTS,
+        description="Many independent prompts, answered at once in one batch; `results` has their answers in order.",
+    )
+    system: str | None = Field(default=None, description="A system prompt: the model's role or rules.")
+    files: list[str] | None = Field(
+        default=None,
+        max_length=MAX_FILES,
+        description='Absolute paths of text files to put before the prompt, such as ["/home/me/notes.txt"]. Only within granted folders.',
+    )
+    model: str = Field(
+        default="default",
+        description="`default`, `starter`, a hub id such as mlx-community/Qwen3.5-4B-MLX-4bit, or an absolute folder.",
+    )
+
+
+# pydantic lists the fields of the last base first: clients show what is asked before how it is answered.
+class GenerateArguments(GenerationOptions, AdapterArgument, _Asked):
+    """What is asked, and how it is answered."""
+
+
+async def generate(arguments: GenerateArguments, ctx: Context[Connection, Any]) -> CallToolResult:
     began = time.monotonic()
     connection: Connection = ctx.request_context.lifespan_context
-    conversations = _conversations(prompt, messages, prompts, system)
-    if files:
-        await asyncio.to_thread(_put_before, conversations, files, connection.grants)
+    conversations = _conversations(arguments)
+    if arguments.files:
+        await asyncio.to_thread(_put_before, conversations, arguments.files, connection.grants)
     _check_size(conversations)
-    wanted, named = await named_adapter(connection, adapter, model)
+    adapter, model = await named_adapter(connection, arguments.adapter, arguments.model, _JOBS.ability)
     work = Generate(
-        model=named,
-        adapter=wanted,
+        model=model,
+        adapter=adapter,
         conversations=conversations,
-        max_tokens=max_tokens,
-        stop=stop or [],
-        json_schema=json_schema,
-        thinking=thinking,
-        sampling=Sampling(
-            temperature=temperature,
-            top_p=top_p,
-            top_k=top_k,
-            min_p=min_p,
-            repetition_penalty=repetition_penalty,
-            seed=seed,
-        ),
         offline=connection.settings.offline,
+        **arguments.model_dump(include=set(GenerationOptions.model_fields)),
     )
-    view = await run(ctx, work, began)
+    view = await run(ctx, work, began, _JOBS.phases)
     if view.state == "failed":
         raise from_wire(view.error or {})
-    answer = answer_of(view, connection.settings, several=prompts is not None)
-    return tool_result(answer, as_text(answer))
+    return job_result(answer_of(view, connection.settings, several=arguments.prompts is not None))
 
 
-def _conversations(
-    prompt: str | None, messages: list[Message] | None, prompts: list[str] | None, system: str | None
-) -> list[list[dict[str, Any]]]:
-    """The conversations to answer. Raises InvalidRequest unless exactly one way of asking was used, and rightly."""
-    given = [
-        name for name, value in (("prompt", prompt), ("messages", messages), ("prompts", prompts)) if value is not None
-    ]
+def _conversations(asked: _Asked) -> list[list[dict[str, Any]]]:
+    """Return the conversations to answer. Raises InvalidRequest unless exactly one way of asking was used, and rightly."""
+    ways = {"prompt": asked.prompt, "messages": asked.messages, "prompts": asked.prompts}
+    given = [name for name, value in ways.items() if value is not None]
     if len(given) != 1:
         raise InvalidRequest(
             f"exactly one of prompt, messages and prompts is needed; {' and '.join(given) or 'none'} was given"
         )
-    if messages is not None:
-        turns = [message.model_dump() for message in messages]
-        _check_turns(turns, system)
-        return [([{"role": "system", "content": system}] if system else []) + turns]
-    asked = [prompt] if prompt is not None else (prompts or [])
-    if not asked:
+    start = [{"role": "system", "content": asked.system}] if asked.system else []
+    if asked.messages is not None:
+        turns = [message.model_dump() for message in asked.messages]
+        _check_turns(turns, asked.system)
+        return [start + turns]
+    texts = {"prompt": asked.prompt} if asked.prompt is not None else {}
+    texts |= {f"prompts[{i}]": text for i, text in enumerate(asked.prompts or [])}
+    if not texts:
         raise InvalidRequest("prompts is empty; give at least one")
-    for i, text in enumerate(asked):
+    for name, text in texts.items():
         if not text.strip():
-            raise InvalidRequest(
-                f"{'prompt' if prompt is not None else f'prompts[{i}]'} is empty; write a question or an instruction"
-            )
-    start = [{"role": "system", "content": system}] if system else []
-    return [[*start, {"role": "user", "content": text}] for text in asked]
+            raise InvalidRequest(f"{name} is empty; write a question or an instruction")
+    return [[*start, {"role": "user", "content": text}] for text in texts.values()]
 
 
 def _check_turns(turns: list[dict[str, Any]], system: str | None) -> None:
@@ -176,6 +140,14 @@ def _check_size(conversations: list[list[dict[str, Any]]]) -> None:
         )
 
 
+_JOBS = JobTool(
+    kinds=("generate",),
+    ability="text",
+    phases={**COMMON_PHASES, "reading prompt": (60, 70), "writing": (70, 99)},
+    answer_of=answer_of,
+    result_of=job_result,
+)
+
 GENERATE = ToolDefinition(
     name="generate",
     title="Generate text locally",
@@ -187,6 +159,9 @@ GENERATE = ToolDefinition(
         "Answers within the client's deadline: if `state` is not `done`, call check-job with `job`. The first call may "
         "take longer, as the model is loaded (or downloaded) first; a document that was asked about before is not read again."
     ),
+    arguments=GenerateArguments,
     function=generate,
+    answer=JobAnswer,
     annotations=hints(read_only=True, destructive=False, idempotent=False, open_world=True),
+    jobs=_JOBS,
 )

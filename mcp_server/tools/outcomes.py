@@ -5,9 +5,18 @@ from pydantic import BaseModel, Field
 
 from adapters.protocol.jobs import JobView
 from adapters.settings import Settings
-from mcp_server.tools.answers import PictureAnswer, as_text, picture_answer_of, tool_result
-from mcp_server.tools.trainings import TrainingAnswer, TrainingDetails, training_of, training_result, training_text
-from mcp_server.tools.transcripts import HeardSegment, Transcript, transcript_of, transcript_text
+from mcp_server.tools.answer import answer_of, job_result, tool_result
+from mcp_server.tools.definition import JobTool, Phases
+from mcp_server.tools.describe_image import DESCRIBE_IMAGE, PictureAnswer
+from mcp_server.tools.generate import GENERATE
+from mcp_server.tools.train_adapter import TRAIN_ADAPTER, TrainingDetails
+from mcp_server.tools.transcribe import TRANSCRIBE, HeardSegment
+
+# The tools that start jobs.
+JOB_TOOLS = (GENERATE, DESCRIBE_IMAGE, TRANSCRIBE, TRAIN_ADAPTER)
+_BY_KIND: dict[str, JobTool] = {kind: tool.jobs for tool in JOB_TOOLS if tool.jobs for kind in tool.jobs.kinds}
+# A phase lies in the same place in every tool's calls.
+ALL_PHASES: Phases = {phase: place for jobs in _BY_KIND.values() for phase, place in jobs.phases.items()}
 
 
 class AnyAnswer(PictureAnswer):
@@ -22,30 +31,20 @@ class AnyAnswer(PictureAnswer):
     )
 
 
+def answer_of_any(view: JobView, settings: Settings) -> BaseModel:
+    """Return the answer of a job of any kind, as the tool that began it makes it. A download has no tool."""
+    jobs = _BY_KIND.get(view.kind)
+    return jobs.answer_of(view, settings) if jobs else answer_of(view, settings)
+
+
 def any_answer(view: JobView, settings: Settings) -> AnyAnswer:
-    """The answer of a job of any kind."""
-    told: BaseModel
-    if view.kind == "train":
-        told = training_of(view)
-    else:
-        told = transcript_of(view, settings) if view.kind == "transcribe" else picture_answer_of(view, settings)
-    return AnyAnswer(**told.model_dump())
+    """Return the answer of a job of any kind, in the one form that all of them have."""
+    return AnyAnswer(**answer_of_any(view, settings).model_dump())
 
 
-def any_result(answer: AnyAnswer, view: JobView) -> CallToolResult:
-    """The answer as a tool's result, with the plot of a training."""
-    text = any_text(answer, view)
-    if view.kind == "train":
-        result = training_result(training_of(view), text)
-        result.structured_content = tool_result(answer, text).structured_content
-        return result
-    return tool_result(answer, text)
-
-
-def any_text(answer: AnyAnswer, view: JobView) -> str:
-    """The same for a client that shows text only."""
-    if view.kind == "train":
-        return training_text(TrainingAnswer(**answer.model_dump(include=set(TrainingAnswer.model_fields))))
-    if view.kind == "transcribe":
-        return transcript_text(Transcript(**answer.model_dump(include=set(Transcript.model_fields))))
-    return as_text(answer)
+def any_result(answer: BaseModel, view: JobView) -> CallToolResult:
+    """Return the result of the tool that began the job, with its answer in the form that all of them have."""
+    jobs = _BY_KIND.get(view.kind)
+    result = jobs.result_of(answer) if jobs else job_result(answer)  # pyright: ignore[reportArgumentType]
+    result.structured_content = tool_result(AnyAnswer(**answer.model_dump()), "").structured_content
+    return result

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from typing import Annotated, Any
+from typing import Any
 
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
@@ -16,8 +16,8 @@ from adapters.recordings import store
 from adapters.recordings.conversation import Conversation, RecordedMessage, ToolSpecification, check_session
 from adapters.settings import Settings
 from mcp_server.connection import Connection
-from mcp_server.tools.answers import tool_result
-from mcp_server.tools.definition import ToolDefinition, hints
+from mcp_server.tools.answer import tool_result
+from mcp_server.tools.definition import Arguments, ToolDefinition, hints
 
 MOST_EXCHANGES = 256
 # From this many messages on there is something to learn.
@@ -36,6 +36,31 @@ class Exchange(BaseModel):
     index: int = Field(default=0, ge=0, description="Which of the call's `prompts`, counted from 0")
 
 
+class RecordSessionArguments(Arguments):
+    """What is recorded, and where."""
+
+    session: str = Field(
+        description="The session to add to, such as `support-answers`; begun if there is none of that name."
+    )
+    messages: list[RecordedMessage] | None = Field(
+        default=None,
+        min_length=1,
+        description="One conversation: roles system, user, assistant and tool, with `tool_calls` and tool results. `keep: false` on an assistant's message says not to learn from it.",
+    )
+    exchanges: list[Exchange] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MOST_EXCHANGES,
+        description="In place of `messages`: earlier generate and describe-image jobs by id, each with the right `answer` where theirs was not.",
+    )
+    system: str | None = Field(default=None, description="The system prompt of `messages`.")
+    tools: list[ToolSpecification] | None = Field(
+        default=None, description="The tools that were offered in `messages`."
+    )
+    source: str | None = Field(default=None, max_length=256, description="Where it comes from, such as `claude-code`.")
+    tags: list[str] | None = Field(default=None, max_length=32, description="Words to find it by.")
+
+
 class Recorded(BaseModel):
     """What was recorded."""
 
@@ -49,49 +74,21 @@ class Recorded(BaseModel):
     note: str | None = Field(default=None, description="What to do next")
 
 
-async def record_session(
-    ctx: Context[Connection, Any],
-    session: Annotated[
-        str, Field(description="The session to add to, such as `support-answers`; begun if there is none of that name.")
-    ],
-    messages: Annotated[
-        list[RecordedMessage] | None,
-        Field(
-            description="One conversation: roles system, user, assistant and tool, with `tool_calls` and tool results. `keep: false` on an assistant's message says not to learn from it.",
-            min_length=1,
-        ),
-    ] = None,
-    exchanges: Annotated[
-        list[Exchange] | None,
-        Field(
-            description="In place of `messages`: earlier generate and describe-image jobs by id, each with the right `answer` where theirs was not.",
-            min_length=1,
-            max_length=MOST_EXCHANGES,
-        ),
-    ] = None,
-    system: Annotated[str | None, Field(description="The system prompt of `messages`.")] = None,
-    tools: Annotated[
-        list[ToolSpecification] | None, Field(description="The tools that were offered in `messages`.")
-    ] = None,
-    source: Annotated[
-        str | None, Field(description="Where it comes from, such as `claude-code`.", max_length=256)
-    ] = None,
-    tags: Annotated[list[str] | None, Field(description="Words to find it by.", max_length=32)] = None,
-) -> Annotated[CallToolResult, Recorded]:
+async def record_session(arguments: RecordSessionArguments, ctx: Context[Connection, Any]) -> CallToolResult:
     connection: Connection = ctx.request_context.lifespan_context
-    check_session(session)
-    if (messages is None) == (exchanges is None):
+    check_session(arguments.session)
+    if (arguments.messages is None) == (arguments.exchanges is None):
         raise InvalidRequest(
-            f"exactly one of messages and exchanges is needed; {'both were' if messages else 'none was'} given"
+            f"exactly one of messages and exchanges is needed; {'both were' if arguments.messages else 'none was'} given"
         )
-    common: dict[str, Any] = {"source": source, "tags": tags or []}
-    if messages is not None:
-        made = [_conversation(messages, system=system, tools=tools or [], **common)]
+    common: dict[str, Any] = {"source": arguments.source, "tags": arguments.tags or []}
+    if arguments.messages is not None:
+        made = [_conversation(arguments.messages, system=arguments.system, tools=arguments.tools or [], **common)]
     else:
-        if system or tools:
+        if arguments.system or arguments.tools:
             raise InvalidRequest("system and tools go with messages; an exchange has its own")
-        made = [await _exchanged(connection, exchange, common) for exchange in exchanges or []]
-    recorded = await asyncio.to_thread(_append, session, made, connection.settings)
+        made = [await _exchanged(connection, exchange, common) for exchange in arguments.exchanges or []]
+    recorded = await asyncio.to_thread(_append, arguments.session, made, connection.settings)
     return tool_result(recorded, _as_text(recorded))
 
 
@@ -194,6 +191,9 @@ RECORD_SESSION = ToolDefinition(
         "apart from messages with `keep: false`. Nothing leaves the machine. Not for notes: what is recorded is not "
         "searched or shown to models until it is trained on."
     ),
+    arguments=RecordSessionArguments,
     function=record_session,
+    answer=Recorded,
     annotations=hints(read_only=False, destructive=False, idempotent=False, open_world=False),
+    changes=True,
 )

@@ -1,155 +1,144 @@
 """The tool `train-adapter`: a local model learns from what was recorded."""
 
 import asyncio
-import inspect
+import base64
 import os
 import time
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Any
 
 from mcp.server.mcpserver import Context
-from mcp.types import CallToolResult
-from pydantic import Field
+from mcp.types import CallToolResult, ImageContent
+from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.engine.training import resumed_work
 from adapters.errors import FileRefused, InvalidRequest, from_wire
 from adapters.files import open_file
 from adapters.lora.trained_adapters import check_free
+from adapters.protocol.jobs import FINISHED, JobView
 from adapters.protocol.training import (
-    MAX_ITERATIONS,
-    MAX_RANK,
-    MAX_SCALE,
-    MAX_SEQUENCE,
-    Method,
-    Schedule,
-    TooLong,
+    Evaluation,
+    ExactMatches,
+    Preflight,
     Train,
+    Trained,
+    TrainingOptions,
+    TrainingState,
 )
 from adapters.recordings.conversation import check_session
+from adapters.settings import GB, Settings
 from mcp_server.connection import Connection
 from mcp_server.grants import Grants, opened
-from mcp_server.tools.definition import ToolDefinition, hints
+from mcp_server.sizes import span
+from mcp_server.tools.answer import JobAnswer, tool_result
+from mcp_server.tools.definition import COMMON_PHASES, Arguments, JobTool, ToolDefinition, hints
 from mcp_server.tools.following import run
-from mcp_server.tools.models import named_model
-from mcp_server.tools.trainings import TrainingAnswer, training_of, training_result
+from mcp_server.tools.names import named_model
 
 _LARGEST = 4 << 30
+_LARGEST_PLOT = 1 << 20
 # What a resumed training may be told: all else is as it was.
-_WITH_RESUME = {"ctx", "adapter", "resume"}
+_WITH_RESUME = {"adapter", "resume"}
 
 
-async def train_adapter(
-    ctx: Context[Connection, Any],
-    adapter: Annotated[
-        str, Field(description="The adapter's name, such as `support-style`. None is ever overwritten.")
-    ],
-    sessions: Annotated[
-        list[str] | None, Field(description="Recorded sessions to learn from, by id.", min_length=1, max_length=256)
-    ] = None,
-    dataset: Annotated[
-        str | None,
-        Field(
-            description="Absolute path of a JSONL file (`messages`, or `prompt` and `completion`, or `text`), or of a folder with train.jsonl. Only within granted folders."
-        ),
-    ] = None,
-    model: Annotated[
-        str, Field(description="The model to train: `default`, `starter`, a hub id, or an absolute folder.")
-    ] = "default",
-    method: Annotated[
-        Method,
-        Field(description="`lora` is quick and small, and shares the model with others; `dora` and `full` take more."),
-    ] = "lora",
-    rank: Annotated[int, Field(description="How much the adapter can hold.", ge=1, le=MAX_RANK)] = 16,
-    scale: Annotated[float, Field(description="How strongly the adapter counts.", gt=0, le=MAX_SCALE)] = 20.0,
-    dropout: Annotated[float, Field(description="The part of the input that is left out at random.", ge=0, lt=1)] = 0.0,
-    layers: Annotated[int | None, Field(description="Train only so many of the last layers.", ge=1)] = None,
-    iterations: Annotated[
-        int | None,
-        Field(description="Updates of the weights; left out, about three epochs.", ge=1, le=MAX_ITERATIONS),
-    ] = None,
-    epochs: Annotated[
-        float | None, Field(description="In place of iterations: how often to see each row.", gt=0, le=1000)
-    ] = None,
-    learning_rate: Annotated[
-        float | None,
-        Field(
-            description="Left out, 1e-4 for adapters of large models, 5e-4 of tiny ones, and a tenth of it for `full`.",
-            gt=0,
-        ),
-    ] = None,
-    schedule: Annotated[Schedule, Field(description="How the learning rate falls, to a tenth.")] = "constant",
-    warmup: Annotated[int, Field(description="Iterations over which the learning rate rises.", ge=0)] = 0,
-    batch_size: Annotated[int, Field(description="Rows computed at once.", ge=1, le=1024)] = 4,
-    accumulate: Annotated[int, Field(description="Batches to one update.", ge=1, le=1024)] = 1,
-    max_sequence: Annotated[
-        int, Field(description="Tokens that a row may have; see too_long.", ge=16, le=MAX_SEQUENCE)
-    ] = 2048,
-    too_long: Annotated[
-        TooLong, Field(description="What becomes of longer rows: `split` by turns, `cut` at the end, or `drop`.")
-    ] = "split",
-    validation: Annotated[
-        float, Field(description="The part of the conversations that is held back to measure.", ge=0, le=0.5)
-    ] = 0.1,
-    validate_every: Annotated[int | None, Field(description="Iterations between measurements.", ge=1)] = None,
-    patience: Annotated[
-        int | None, Field(description="End after so many measurements without a better one, and keep the best.", ge=1)
-    ] = None,
-    checkpoint_every: Annotated[int | None, Field(description="Iterations between checkpoints.", ge=1)] = None,
-    gradient_checkpointing: Annotated[bool, Field(description="Less memory, more time.")] = False,
-    seed: Annotated[int, Field(description="The same seed and rows give the same adapter.", ge=0, lt=1 << 31)] = 0,
-    evaluate: Annotated[
-        bool, Field(description="Compare the model with and without the adapter on the rows held back.")
-    ] = True,
-    resume: Annotated[
-        str | None,
-        Field(description="The job of a training that was cancelled or failed, to go on from its checkpoint."),
-    ] = None,
-) -> Annotated[CallToolResult, TrainingAnswer]:
+class TrainAdapterArguments(TrainingOptions, Arguments):
+    """What an adapter is trained from, and how."""
+
+
+class PreflightAnswer(Preflight):
+    """What the training takes, from its rows. Memory and time are estimates."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class ExactAnswers(ExactMatches):
+    model_config = ConfigDict(extra="ignore")
+
+
+class EvaluationAnswer(Evaluation):
+    """The model against the adapter on rows that it was not trained on."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    # A message never changes, so a narrower type is safe here.
+    exact: ExactAnswers | None = Field(  # pyright: ignore[reportIncompatibleVariableOverride]
+        default=None, description="Exact answers, where answers are short"
+    )
+
+
+class TrainingDetails(BaseModel):
+    """A training, as far as it is."""
+
+    method: str | None = Field(default=None, description="lora, dora or full")
+    preflight: PreflightAnswer | None = Field(default=None, description="What it takes")
+    iteration: int = Field(default=0, description="Updates that are done")
+    iterations: int = Field(default=0, description="Updates in all")
+    loss: float | None = Field(default=None, description="Loss a token on the rows trained on, at the last update")
+    validation_loss: float | None = Field(default=None, description="Loss a token on the rows held back")
+    tokens_per_second: float | None = Field(default=None, description="Learned tokens a second")
+    seconds_left: float | None = Field(default=None, description="Seconds until the last update")
+    checkpoint: int | None = Field(default=None, description="The update that a resumed training goes on from")
+    ended_early: str | None = Field(default=None, description="Why it ended before the last update")
+    best_iteration: int | None = Field(default=None, description="The update that the adapter's weights are from")
+    evaluation: EvaluationAnswer | None = Field(default=None, description="What was learned")
+    folder: str | None = Field(default=None, description="Where the adapter is")
+    plot: str | None = Field(default=None, description="A picture of the losses")
+
+
+class TrainingAnswer(JobAnswer):
+    """A training and what became of it."""
+
+    training: TrainingDetails | None = Field(default=None, description="What it takes, how far it is, what was learned")
+
+
+async def train_adapter(arguments: TrainAdapterArguments, ctx: Context[Connection, Any]) -> CallToolResult:
     began = time.monotonic()
     connection: Connection = ctx.request_context.lifespan_context
-    given = {name: value for name, value in locals().items() if name in _ARGUMENTS}
-    await asyncio.to_thread(check_free, adapter)
-    work = await (_resumed(connection, given) if resume else _anew(connection, given))
-    view = await run(ctx, work, began)
+    await asyncio.to_thread(check_free, arguments.adapter)
+    work = await (_resumed(connection, arguments) if arguments.resume else _anew(connection, arguments))
+    view = await run(ctx, work, began, _JOBS.phases)
+    answer = training_of(view, connection.settings, arguments.adapter)
     if view.state == "failed":
-        answer = training_of(view, adapter)
         error = from_wire(view.error or {})
         raise type(error)(f"{error}. {answer.note}") if answer.note and "resume" not in str(error) else error
-    return training_result(training_of(view, adapter))
+    return _result(answer)
 
 
-_ARGUMENTS = inspect.signature(train_adapter).parameters
-
-
-async def _anew(connection: Connection, given: dict[str, Any]) -> Train:
-    if given["sessions"] is None and given["dataset"] is None:
+async def _anew(connection: Connection, arguments: TrainAdapterArguments) -> Train:
+    if arguments.sessions is None and arguments.dataset is None:
         raise InvalidRequest("there is nothing to learn from; name sessions (list-library shows them) or a dataset")
-    if given["iterations"] is not None and given["epochs"] is not None:
+    if arguments.iterations is not None and arguments.epochs is not None:
         raise InvalidRequest("iterations and epochs say the same in two ways; give one of them")
-    sessions = [check_session(name) for name in given["sessions"] or []]
-    path = await asyncio.to_thread(_dataset, given["dataset"], connection.grants) if given["dataset"] else None
-    settings = {name: value for name, value in given.items() if name in Train.model_fields}
-    model = await named_model(connection, given["model"])
-    offline = connection.settings.offline
-    readable = [str(folder) for folder in connection.grants.folders]
-    chosen = {"sessions": sessions, "dataset": path, "model": model, "readable": readable, "offline": offline}
-    return Train(**settings | chosen)
+    for name in arguments.sessions or []:
+        check_session(name)
+    dataset = arguments.dataset
+    resolved = {
+        "dataset": await asyncio.to_thread(_dataset, dataset, connection.grants) if dataset else None,
+        "model": await named_model(connection, arguments.model, _JOBS.ability),
+        "readable": [str(folder) for folder in connection.grants.folders],
+        "offline": connection.settings.offline,
+    }
+    return Train(**arguments.model_dump() | resolved)
 
 
-async def _resumed(connection: Connection, given: dict[str, Any]) -> Train:
-    changed = [name for name, value in given.items() if name not in _WITH_RESUME and value != _ARGUMENTS[name].default]
+async def _resumed(connection: Connection, arguments: TrainAdapterArguments) -> Train:
+    changed = arguments.model_dump(exclude_defaults=True).keys() - _WITH_RESUME
     if changed:
         raise InvalidRequest(
             f"a resumed training goes on as it began, so {', '.join(sorted(changed))} cannot be given; leave all but adapter and resume out"
         )
-    wanted = Train(adapter=given["adapter"], model="default", resume=given["resume"])
+    wanted = Train(adapter=arguments.adapter, resume=arguments.resume)
     earlier = await asyncio.to_thread(resumed_work, wanted)
     return wanted.model_copy(
-        update={"model": await named_model(connection, earlier.model), "offline": connection.settings.offline}
+        update={
+            "model": await named_model(connection, earlier.model, _JOBS.ability),
+            "offline": connection.settings.offline,
+        }
     )
 
 
 def _dataset(path: str, grants: Grants) -> str:
-    """The resolved path of a dataset. Raises FileRefused for what is not granted, or is neither file nor folder."""
+    """Return the resolved path of a dataset. Raises FileRefused for what is not granted, or is neither file nor folder."""
     resolved = grants.check(path)
     if not resolved.is_dir():
         return str(opened(path, grants, _LARGEST))
@@ -164,6 +153,130 @@ def _dataset(path: str, grants: Grants) -> str:
     return str(resolved)
 
 
+# --- the answer
+
+
+def training_of(view: JobView, settings: Settings, adapter: str | None = None) -> TrainingAnswer:
+    """Return the answer that a training's view holds."""
+    del settings  # a training's answer is never too long
+    done = view.outcome if isinstance(view.outcome, Trained) else None
+    state = view.training or TrainingState()
+    details = TrainingDetails(
+        preflight=_preflight_answer(done.preflight if done else state.preflight),
+        **state.model_dump(
+            include={
+                "iteration", "iterations", "loss", "validation_loss", "tokens_per_second", "seconds_left", "checkpoint",
+            }
+        ),
+    )  # fmt: skip
+    if done is not None:
+        details = details.model_copy(update=_done(done))
+    answer = TrainingAnswer(
+        state=view.state,
+        job=view.job,
+        model=view.model,
+        adapter=done.adapter if done else adapter,
+        phase=None if view.state in FINISHED else str(view.progress),
+        error=view.error["message"] if view.error else None,
+        training=details,
+    )
+    if view.state in ("failed", "cancelled") and state.checkpoint is not None:
+        answer.note = f"the checkpoint of iteration {state.checkpoint} is kept: call train-adapter with resume={view.job} to go on from there"
+    answer.text = _text(answer)
+    return answer
+
+
+def _result(answer: TrainingAnswer) -> CallToolResult:
+    """Return the answer with its plot, for clients that show pictures."""
+    result = tool_result(answer, _as_text(answer))
+    plot = answer.training.plot if answer.training else None
+    if plot and (path := Path(plot)).is_file() and path.stat().st_size <= _LARGEST_PLOT:
+        image = ImageContent(type="image", data=base64.b64encode(path.read_bytes()).decode(), mime_type="image/png")
+        result.content.append(image)
+    return result
+
+
+def _as_text(answer: TrainingAnswer) -> str:
+    """Return the same for a client that shows text only."""
+    parts = [answer.error or answer.text]
+    if answer.note:
+        parts.append(answer.note)
+    if answer.state not in FINISHED:
+        parts.append(f"[call check-job with job {answer.job} and wait_seconds]")
+    return "\n\n".join(parts) + (f"\n\n[job {answer.job}]" if answer.state in FINISHED else "")
+
+
+def _done(done: Trained) -> dict[str, Any]:
+    return {
+        "method": done.method,
+        "iteration": done.iterations,
+        "iterations": done.preflight.iterations,
+        "tokens_per_second": done.tokens_per_second,
+        "seconds_left": None,
+        "checkpoint": None,
+        "ended_early": done.ended_early,
+        "best_iteration": done.best_iteration,
+        "evaluation": EvaluationAnswer(**done.evaluation.model_dump()) if done.evaluation else None,
+        "folder": done.folder,
+        "plot": done.plot,
+    }
+
+
+def _preflight_answer(found: Preflight | None) -> PreflightAnswer | None:
+    return PreflightAnswer(**found.model_dump()) if found else None
+
+
+def _text(answer: TrainingAnswer) -> str:
+    details = answer.training
+    assert details is not None
+    lines = [*_preflight_lines(details.preflight)] if details.preflight else []
+    if answer.state == "done":
+        ended = f" It ended early: {details.ended_early}." if details.ended_early else ""
+        lines.append(f"Trained {details.iteration} iterations.{ended}")
+        lines += _evaluation_lines(details.evaluation)
+        lines.append(f"Use it: call generate with adapter={answer.adapter}.")
+    elif details.iteration:
+        left = f", about {span(details.seconds_left)} left" if details.seconds_left and not answer.error else ""
+        loss = f", loss {details.loss:.3f}" if details.loss is not None else ""
+        lines.append(f"At iteration {details.iteration} of {details.iterations}{loss}{left}.")
+    elif answer.phase:
+        lines.append(f"Now: {answer.phase}.")
+    return "\n".join(lines)
+
+
+def _preflight_lines(found: PreflightAnswer) -> list[str]:
+    rows = f"{found.examples} rows to train on, {found.held_back} held back; {found.tokens} tokens, {found.learned_tokens} of them to learn."
+    takes = f"{found.iterations} iterations ({found.epochs:g} epochs) at a learning rate of {found.learning_rate:g}"
+    memory = f"about {found.memory_bytes / GB:.2f} of {found.memory_free / GB:.2f} GB free, about {span(found.seconds)}"
+    return [rows, f"{takes}; {memory}.", *(f"Note: {note}." for note in found.notes)]
+
+
+def _evaluation_lines(found: EvaluationAnswer | None) -> list[str]:
+    if found is None:
+        return []
+    lines = [f"On {found.rows} rows held back: loss {found.base_loss:.3f} before, {found.adapter_loss:.3f} after."]
+    if found.exact:
+        exact = found.exact
+        lines.append(f"Exact answers: {exact.base} of {exact.rows} before, {exact.adapter} of {exact.rows} after.")
+    return lines
+
+
+_JOBS = JobTool(
+    kinds=("train",),
+    ability="text",
+    phases={
+        **COMMON_PHASES,
+        "waiting for another training to end": (0, 0),
+        "checking the rows": (1, 2),
+        "evaluating the base": (60, 62),
+        "training": (62, 95),
+        "evaluating the adapter": (95, 98),
+        "saving the adapter": (98, 99),
+    },
+    answer_of=training_of,
+    result_of=_result,
+)
+
 TRAIN_ADAPTER = ToolDefinition(
     name="train-adapter",
     title="Train a local model",
@@ -176,6 +289,10 @@ TRAIN_ADAPTER = ToolDefinition(
         "`generate` takes the adapter by its name at once. Cancelling keeps a checkpoint; `resume` goes on from it. Not for "
         "teaching facts that a prompt or a file can give: those belong into `files` of generate."
     ),
+    arguments=TrainAdapterArguments,
     function=train_adapter,
+    answer=TrainingAnswer,
     annotations=hints(read_only=False, destructive=False, idempotent=False, open_world=True),
+    changes=True,
+    jobs=_JOBS,
 )

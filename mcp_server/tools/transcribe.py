@@ -3,98 +3,106 @@
 import asyncio
 import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.errors import FileRefused, InvalidRequest, from_wire
 from adapters.places import outputs_folder
-from adapters.protocol.transcription import MAX_HINT, Timestamps, Transcribe, TranscriptFormat
+from adapters.protocol.jobs import JobState, JobView
+from adapters.protocol.transcription import (
+    Segment,
+    Transcribe,
+    Transcribed,
+    TranscriptFormat,
+    TranscriptionOptions,
+    Word,
+)
 from adapters.settings import Settings
 from mcp_server.connection import Connection
 from mcp_server.grants import Grants, opened
-from mcp_server.tools.answers import tool_result
-from mcp_server.tools.definition import ToolDefinition, hints
+from mcp_server.tools.answer import MOST_CHARACTERS, STARTER_NOTES, AnswerTiming, bounded, tool_result
+from mcp_server.tools.definition import COMMON_PHASES, Arguments, JobTool, ToolDefinition, hints
 from mcp_server.tools.following import run
-from mcp_server.tools.models import named_model
-from mcp_server.tools.transcripts import Transcript, transcript_of, transcript_text
+from mcp_server.tools.names import named_model
 
 MOST_BYTES = 64 << 30
+MOST_SEGMENTS = 300
+MOST_WORDS = 2000
 _EXTENSIONS: dict[TranscriptFormat, str] = {"text": ".txt", "srt": ".srt", "vtt": ".vtt", "json": ".json"}
 
 
-async def transcribe(
-    ctx: Context[Connection, Any],
-    audio: Annotated[
-        str,
-        Field(
-            description="Absolute path of a sound or video file (wav, mp3, flac, ogg, opus, m4a, aac, webm, mp4, mov and more). Only within granted folders.",
-            min_length=1,
-        ),
-    ],
-    language: Annotated[
-        str | None,
-        Field(description="The language spoken, such as `en` or `german`; left out, it is recognised.", max_length=64),
-    ] = None,
-    task: Annotated[
-        Literal["transcribe", "translate"],
-        Field(description="`transcribe` keeps the language; `translate` gives English, where the model can."),
-    ] = "transcribe",
-    timestamps: Annotated[
-        Timestamps, Field(description="What `segments` have times for: `none` leaves them out, `word` adds every word.")
-    ] = "segment",
-    format: Annotated[  # noqa: A002 - the name that clients use
-        TranscriptFormat, Field(description="`text`, subtitles as `srt` or `vtt`, or `json` with all times.")
-    ] = "text",
-    save_to: Annotated[
-        str | None,
-        Field(
-            description="Where to write the transcript: an absolute path in a granted folder, or a file name for the output folder. Never overwrites."
-        ),
-    ] = None,
-    prompt: Annotated[
-        str | None,
-        Field(description="Names and terms that are spoken, to help with their spelling.", max_length=MAX_HINT),
-    ] = None,
-    model: Annotated[
-        str,
-        Field(
-            description="`default`, `starter-speech`, a hub id such as mlx-community/parakeet-tdt-0.6b-v3, or an absolute folder."
-        ),
-    ] = "default",
-) -> Annotated[CallToolResult, Transcript]:
+class TranscribeArguments(TranscriptionOptions, Arguments):
+    """What is written down, and how."""
+
+
+class HeardWord(Word):
+    model_config = ConfigDict(extra="ignore")
+
+
+class HeardSegment(Segment):
+    model_config = ConfigDict(extra="ignore")
+
+    # A message never changes, so another type is safe here.
+    words: list[HeardWord] | None = Field(  # pyright: ignore[reportIncompatibleVariableOverride]
+        default=None, description="Its words, where their times were asked for"
+    )
+
+
+class Transcript(BaseModel):
+    """A transcript, or what there is of it so far."""
+
+    state: JobState = Field(description="`done`, or the job's state when the transcript is not complete")
+    job: str = Field(description="The job's id, for check-job and cancel-job")
+    text: str = Field(default="", description="The transcript in the format asked for, or its beginning if `truncated`")
+    truncated: bool = Field(
+        default=False, description="True when `text` or `segments` hold the beginning only; `file` has all"
+    )
+    file: str | None = Field(default=None, description="Path of the file with the whole transcript")
+    language: str | None = Field(default=None, description="The language spoken, where the model tells it")
+    duration_s: float | None = Field(default=None, description="Length of the sound, in seconds")
+    audio_format: str | None = Field(default=None, description="The file's true format, by its content")
+    segments: list[HeardSegment] | None = Field(default=None, description="What was said, with times")
+    model: str | None = Field(default=None, description="The model that listened")
+    timing: AnswerTiming | None = Field(default=None, description="Where the time went, in seconds")
+    phase: str | None = Field(default=None, description="What a job that is not done is doing now")
+    error: str | None = Field(default=None, description="Why there is no transcript, and what to do")
+    note: str | None = Field(default=None, description="Something that the user should know about this transcript")
+
+
+async def transcribe(arguments: TranscribeArguments, ctx: Context[Connection, Any]) -> CallToolResult:
     began = time.monotonic()
     connection: Connection = ctx.request_context.lifespan_context
-    if audio.startswith(("http://", "https://", "data:")):
+    if arguments.audio.startswith(("http://", "https://", "data:")):
         raise InvalidRequest("sound is read from a file; save it, and give its absolute path")
-    path = await asyncio.to_thread(opened, audio, connection.grants, MOST_BYTES)
+    path = await asyncio.to_thread(opened, arguments.audio, connection.grants, MOST_BYTES)
     target = None
-    if save_to is not None and connection.settings.read_only:
-        raise InvalidRequest("this server was started with --read-only and writes no files; leave `save_to` out")
-    if save_to is not None:
-        target = await asyncio.to_thread(_target, save_to, format, connection.grants, connection.settings)
-    work = Transcribe(
-        model=await named_model(connection, model, "speech"),
-        audio=str(path),
-        language=language,
-        task=task,
-        timestamps=timestamps,
-        format=format,
-        save_to=target,
-        prompt=prompt,
-        offline=connection.settings.offline,
+    if arguments.save_to is not None:
+        if connection.settings.read_only:
+            raise InvalidRequest("this server was started with --read-only and writes no files; leave `save_to` out")
+        target = await asyncio.to_thread(
+            _target, arguments.save_to, arguments.format, connection.grants, connection.settings
+        )
+    resolved = {
+        "audio": str(path),
+        "save_to": target,
+        "model": await named_model(connection, arguments.model, _JOBS.ability),
+    }
+    view = await run(
+        ctx,
+        Transcribe(**arguments.model_dump() | resolved, offline=connection.settings.offline),
+        began,
+        _JOBS.phases,
     )
-    view = await run(ctx, work, began)
     if view.state == "failed":
         raise from_wire(view.error or {})
-    transcript = transcript_of(view, connection.settings)
-    return tool_result(transcript, transcript_text(transcript))
+    return _result(transcript_of(view, connection.settings))
 
 
 def _target(save_to: str, wanted: TranscriptFormat, grants: Grants, settings: Settings) -> str:
-    """Where the transcript goes. Raises FileRefused when that is outside what is granted, or taken."""
+    """Return where the transcript goes. Raises FileRefused when that is outside what is granted, or taken."""
     asked = Path(save_to).expanduser()
     if not asked.suffix:
         asked = asked.with_suffix(_EXTENSIONS[wanted])
@@ -115,6 +123,106 @@ def _target(save_to: str, wanted: TranscriptFormat, grants: Grants, settings: Se
     return str(target)
 
 
+# --- the answer
+
+
+def transcript_of(view: JobView, settings: Settings) -> Transcript:
+    """Return the transcript that a job's view holds, what there is of it so far, or its error."""
+    outcome = view.outcome
+    if not isinstance(outcome, Transcribed):
+        so_far = view.partial[0].text if view.partial else ""
+        return Transcript(
+            state=view.state,
+            job=view.job,
+            text=so_far[:MOST_CHARACTERS],
+            truncated=len(so_far) > MOST_CHARACTERS,
+            model=view.model,
+            phase=None if view.state in ("done", "failed") else str(view.progress),
+            error=view.error["message"] if view.error else None,
+        )
+    file, segments = outcome.file, _bounded_segments(outcome.segments)
+    cut = len(outcome.rendered) > MOST_CHARACTERS or len(segments) < len(outcome.segments)
+    if cut and file is None:
+        _, file = bounded(outcome.rendered, 0, f"{view.job}{_EXTENSIONS[outcome.format]}", settings)
+    return Transcript(
+        state=view.state,
+        job=view.job,
+        text=outcome.rendered[:MOST_CHARACTERS],
+        truncated=cut,
+        file=file,
+        language=outcome.language,
+        duration_s=outcome.duration_s,
+        audio_format=outcome.audio_format,
+        segments=[_segment(segment) for segment in segments] or None,
+        model=outcome.model,
+        timing=AnswerTiming(**outcome.timing.model_dump()),
+        note=_note(outcome),
+    )
+
+
+def _note(outcome: Transcribed) -> str | None:
+    notes = []
+    if outcome.file_error:
+        notes.append(f"the transcript was not saved: {outcome.file_error}")
+    if outcome.said_s is not None and outcome.duration_s < outcome.said_s * 0.98 - 1:
+        notes.append(
+            f"the file promises {outcome.said_s:.0f} seconds and only {outcome.duration_s:.0f} could be read: its end is missing or damaged"
+        )
+    if not outcome.text:
+        notes.append("nothing was said in it")
+    if outcome.model in STARTER_NOTES:
+        notes.append(STARTER_NOTES[outcome.model])
+    return "; ".join(notes) or None
+
+
+def _bounded_segments(segments: list[Segment]) -> list[Segment]:
+    """Return the first segments, as many as an answer holds with their words."""
+    words, kept = 0, list[Segment]()
+    for segment in segments[:MOST_SEGMENTS]:
+        words += len(segment.words)
+        if words > MOST_WORDS:
+            break
+        kept.append(segment)
+    return kept
+
+
+def _segment(segment: Segment) -> HeardSegment:
+    words = [HeardWord(text=word.text.strip(), start=word.start, end=word.end) for word in segment.words]
+    return HeardSegment(text=segment.text, start=segment.start, end=segment.end, words=words or None)
+
+
+def _result(transcript: Transcript) -> CallToolResult:
+    """Return the transcript, and for a client that shows text only a line in brackets with the facts."""
+    body = transcript.error or transcript.text
+    facts = f"[{_facts(transcript)}]"
+    return tool_result(transcript, f"{body}\n\n{facts}" if body else facts)
+
+
+def _facts(transcript: Transcript) -> str:
+    if transcript.state in ("queued", "running"):
+        sort = "so far" if transcript.text else "nothing yet"
+        return f"not done, {sort}: {transcript.phase}. Call check-job with job {transcript.job} and wait_seconds for the rest"
+    if transcript.state in ("failed", "cancelled"):
+        return f"job {transcript.job} {transcript.state}"
+    parts = [f"model {transcript.model}", f"{transcript.duration_s:.1f} s of {transcript.audio_format}"]
+    parts += [f"language {transcript.language}"] if transcript.language else []
+    parts += [f"heard in {transcript.timing.total_s:.1f} s"] if transcript.timing else []
+    if transcript.truncated:
+        parts.append(f"only the beginning is shown; all of it is in {transcript.file}")
+    elif transcript.file:
+        parts.append(f"written to {transcript.file}")
+    parts.append(f"job {transcript.job}")
+    return ", ".join(parts) + (f". {transcript.note}" if transcript.note else "")
+
+
+_JOBS = JobTool(
+    kinds=("transcribe",),
+    ability="speech",
+    phases={**COMMON_PHASES, "opening the file": (0, 1), "listening": (60, 99)},
+    answer_of=transcript_of,
+    result_of=_result,
+)
+
 TRANSCRIBE = ToolDefinition(
     name="transcribe",
     title="Write down speech locally",
@@ -125,6 +233,9 @@ TRANSCRIBE = ToolDefinition(
         "the path of the file that has all of it. Silence gives an empty transcript. Not for telling speakers apart, nor for "
         "music. Answers within the client's deadline: if `state` is not `done`, call check-job with `job`."
     ),
+    arguments=TranscribeArguments,
     function=transcribe,
+    answer=Transcript,
     annotations=hints(read_only=False, destructive=False, idempotent=False, open_world=True),
+    jobs=_JOBS,
 )

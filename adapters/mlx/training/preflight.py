@@ -52,9 +52,8 @@ def preflight(
     computed = padded_tokens(train.examples, batches)
     each = computed / len(batches) * work.accumulate
     return Preflight(
-        rows=len(train.examples),
+        examples=len(train.examples),
         held_back=len(held_back.examples),
-        conversations=len(dataset.train) + len(dataset.held_back),
         duplicates=dataset.duplicates,
         too_long=train.too_long + held_back.too_long,
         dropped=train.dropped + held_back.dropped,

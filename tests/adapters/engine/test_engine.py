@@ -26,7 +26,7 @@ from adapters.errors import (
     UnsupportedModel,
     from_wire,
 )
-from adapters.protocol.generation import Generate, Generated, Sampling
+from adapters.protocol.generation import Generate, Generated
 from adapters.protocol.jobs import FINISHED, JobView, new_job_id
 from adapters.protocol.messages import Cancel, Submit, line
 from tests.running import Home, until
@@ -135,10 +135,8 @@ async def test_a_schema_is_kept(shared_home: Home) -> None:
     }
     async with shared_home.engine() as engine:
         for seed in range(3):
-            sampling = Sampling(temperature=2.0, seed=seed)
-            (completion,) = (
-                await outcome(engine, ask("Say something.", json_schema=schema, sampling=sampling))
-            ).completions
+            work = ask("Say something.", json_schema=schema, temperature=2.0, seed=seed)
+            (completion,) = (await outcome(engine, work)).completions
             assert completion.json_value == json.loads(completion.text)
             assert set(completion.json_value) == {"name", "age"}
 
@@ -178,7 +176,7 @@ async def test_of_many_prompts_one_that_fails_costs_the_others_nothing(shared_ho
 
 async def test_equal_prompts_of_one_call_draw_different_answers(shared_home: Home) -> None:
     async with shared_home.engine() as engine:
-        work = ask(*["Tell me a story."] * 4, sampling=Sampling(temperature=1.0, seed=7))
+        work = ask(*["Tell me a story."] * 4, temperature=1.0, seed=7)
         first, second = await outcome(engine, work), await outcome(engine, work)
     texts = [completion.text for completion in first.completions]
     assert len(set(texts)) > 1
@@ -202,7 +200,7 @@ async def test_clients_share_one_engine(shared_home: Home) -> None:
     ("options", "error", "message"),
     [
         ({"conversations": [[{"role": "user", "content": "word " * 3000}]]}, ContextOverflow, "reads at most 2048"),
-        ({"sampling": Sampling(temperature=1, top_k=5000)}, InvalidRequest, "top_k=5000"),
+        ({"temperature": 1, "top_k": 5000}, InvalidRequest, "top_k=5000"),
         ({"adapter": "mine"}, AdapterNotFound, "no adapter 'mine'"),
         ({"model": "/nowhere/at/all"}, UnsupportedModel, "is not a folder"),
     ],

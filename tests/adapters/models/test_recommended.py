@@ -9,7 +9,6 @@ import psutil
 import pytest
 
 from adapters.errors import DoesNotFit, ModelNotFound
-from adapters.models import names
 from adapters.models.names import HUB_ID, resolve
 from adapters.models.recommended import ABILITIES, default_model, recommended, suiting, table
 from adapters.settings import GB, Settings, for_client
@@ -31,7 +30,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def here(*hub_ids: str) -> Any:
-    return mock.patch.object(names, "in_hub_cache", lambda name: Path("/m") if name in hub_ids else None)
+    return mock.patch("adapters.models.recommended.in_hub_cache", lambda name: Path("/m") if name in hub_ids else None)
 
 
 def test_the_table_names_models_of_the_hub_best_first() -> None:

@@ -427,7 +427,7 @@ def test_segments_of_a_long_recording_are_bounded(shared_home: Home, tmp_path: P
     from adapters.protocol.jobs import JobView, Progress
     from adapters.protocol.transcription import Segment, Transcribed
     from adapters.settings import read_settings
-    from mcp_server.tools.transcripts import MOST_SEGMENTS, transcript_of
+    from mcp_server.tools.transcribe import MOST_SEGMENTS, transcript_of
 
     segments = [Segment(text=f"sentence number {i}", start=i, end=i + 1) for i in range(5000)]
     whole = " ".join(segment.text for segment in segments)

@@ -57,7 +57,7 @@ def test_a_run_ends_with_an_adapter(isolated: Path, tmp_path: Path) -> None:
     status = read_status(tmp_path / "run")
     assert status is not None
     assert status.training.preflight is not None
-    assert status.training.preflight.rows == 8
+    assert status.training.preflight.examples == 8
 
 
 def test_memory_that_runs_out_leaves_the_checkpoint_and_says_which(isolated: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from adapters.protocol.generation import Completion, Generated, Partial, Timing, Usage
 from adapters.protocol.jobs import JobView, Progress
 from adapters.settings import Settings, for_client
-from mcp_server.tools.answers import MOST_CHARACTERS, answer_of, as_text
+from mcp_server.tools.answer import MOST_CHARACTERS, answer_of, as_text
 
 
 @pytest.fixture

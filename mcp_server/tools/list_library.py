@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import binascii
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
@@ -22,11 +22,19 @@ from adapters.recordings import store
 from adapters.settings import GB, Settings
 from mcp_server.connection import Connection
 from mcp_server.sizes import size
-from mcp_server.tools.answers import tool_result
-from mcp_server.tools.definition import ToolDefinition, hints
-from mcp_server.tools.trainings import EvaluationAnswer
+from mcp_server.tools.answer import tool_result
+from mcp_server.tools.definition import Arguments, ToolDefinition, hints
+from mcp_server.tools.train_adapter import EvaluationAnswer
 
 Kind = Literal["models", "adapters", "sessions", "jobs", "all"]
+
+
+class ListLibraryArguments(Arguments):
+    """What to list, and which page."""
+
+    kind: Kind = Field(default="all", description="What to list.")
+    limit: int = Field(default=50, ge=1, le=200, description="At most this many entries.")
+    cursor: str | None = Field(default=None, description="From `next_cursor` of the page before.")
 
 
 class ModelEntry(BaseModel):
@@ -99,16 +107,11 @@ class Library(BaseModel):
     next_cursor: str | None = Field(default=None, description="Pass as `cursor` for the next page")
 
 
-async def list_library(
-    ctx: Context[Connection, Any],
-    kind: Annotated[Kind, Field(description="What to list.")] = "all",
-    limit: Annotated[int, Field(description="At most this many entries.", ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Field(description="From `next_cursor` of the page before.")] = None,
-) -> Annotated[CallToolResult, Library]:
+async def list_library(arguments: ListLibraryArguments, ctx: Context[Connection, Any]) -> CallToolResult:
     connection: Connection = ctx.request_context.lifespan_context
-    start = _offset(cursor)
-    library = await whole_library(connection, kind)
-    page, following = _page(library, start, limit)
+    start = _offset(arguments.cursor)
+    library = await whole_library(connection, arguments.kind)
+    page, following = _page(library, start, arguments.limit)
     page.next_cursor = _cursor(following) if following else None
     return tool_result(page, _as_text(page))
 
@@ -296,6 +299,8 @@ LIST_LIBRARY = ToolDefinition(
         "recorded sessions, and jobs of the last day. Use it to choose a `model` or an `adapter`, or to find the id of a job. A hub model that is not listed can still be "
         "named: it is downloaded when it is first used, unless the user forbids that."
     ),
+    arguments=ListLibraryArguments,
     function=list_library,
+    answer=Library,
     annotations=hints(read_only=True, destructive=False, idempotent=True, open_world=False),
 )

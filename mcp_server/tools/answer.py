@@ -1,11 +1,11 @@
-"""What the tools answer: structured results with fixed names, and a text that says the same to who sees only that."""
+"""The answer of a tool whose text a model writes: a structured result with fixed names, and a text that says the same."""
 
 import os
 from pathlib import Path
 from typing import Any
 
 from mcp.types import CallToolResult, TextContent
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.places import outputs_folder
 from adapters.protocol.generation import Completion, FinishReason, Generated, Timing, Usage
@@ -21,18 +21,12 @@ STARTER_NOTES = {
 }
 
 
-class AnswerUsage(BaseModel):
-    prompt_tokens: int = Field(description="Tokens of the prompt, those of the chat template included")
-    cached_tokens: int = Field(description="Prompt tokens that had been read before and cost nothing now")
-    completion_tokens: int = Field(description="Tokens written, reasoning and the end marker included")
+class AnswerUsage(Usage):
+    model_config = ConfigDict(extra="ignore")
 
 
-class AnswerTiming(BaseModel):
-    queued_s: float = Field(description="Seconds spent waiting for a place in the batch")
-    load_s: float = Field(description="Seconds spent waiting for the model to be in memory")
-    first_token_s: float | None = Field(default=None, description="Seconds from the call to the first token")
-    total_s: float = Field(description="Seconds from the call to the end")
-    tokens_per_second: float | None = Field(default=None, description="Speed of writing, after the first token")
+class AnswerTiming(Timing):
+    model_config = ConfigDict(extra="ignore")
 
 
 class Answer(BaseModel):
@@ -68,28 +62,15 @@ class JobAnswer(Answer):
     note: str | None = Field(default=None, description="Something that the user should know about this answer")
 
 
-class ShownImage(BaseModel):
-    """A picture or video as the model was shown it."""
-
-    format: str = Field(description="The true format, by the file's content")
-    width: int = Field(description="Pixels across, upright")
-    height: int = Field(description="Pixels down, upright")
-    frames: int = Field(default=1, description="How many frames of it were shown")
-    seconds: float | None = Field(default=None, description="A video's length")
-    shown_width: int = Field(description="Pixels across that the model was shown: large pictures are scaled down")
-    shown_height: int = Field(description="Pixels down that the model was shown")
-
-
-class PictureAnswer(JobAnswer):
-    """An answer about pictures."""
-
-    images: list[ShownImage] | None = Field(default=None, description="What was shown, in order")
-
-
 def tool_result(answer: BaseModel, text: str) -> CallToolResult:
     """A structured result and its text, each of which stands alone."""
     structured = answer.model_dump(mode="json", by_alias=True, exclude_none=True)
     return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=structured)
+
+
+def job_result(answer: "JobAnswer") -> CallToolResult:
+    """Return the result of a tool whose text a model writes."""
+    return tool_result(answer, as_text(answer))
 
 
 def answer_of(view: JobView, settings: Settings, several: bool | None = None) -> JobAnswer:
@@ -117,13 +98,6 @@ def answer_of(view: JobView, settings: Settings, several: bool | None = None) ->
     return JobAnswer(**(single | {key: value for key, value in common.items() if value is not None}))
 
 
-def picture_answer_of(view: JobView, settings: Settings) -> PictureAnswer:
-    """The answer about pictures that a job's view holds, like `answer_of`."""
-    images = view.outcome.seen if isinstance(view.outcome, Generated) else []
-    shown = [ShownImage(**image.model_dump()) for image in images]
-    return PictureAnswer(**answer_of(view, settings).model_dump(), images=shown or None)
-
-
 def _completed(job: str, outcome: Generated, settings: Settings) -> list[Answer]:
     each = max(1000, MOST_CHARACTERS // len(outcome.completions))
     return [_answer(job, i, completion, outcome, each, settings) for i, completion in enumerate(outcome.completions)]
@@ -142,17 +116,9 @@ def _answer(job: str, index: int, completion: Completion, outcome: Generated, mo
         model=outcome.model,
         adapter=outcome.adapter,
         finish_reason=completion.finish_reason,
-        usage=_usage(completion.usage),
-        timing=_timing(completion.timing),
+        usage=AnswerUsage(**completion.usage.model_dump()),
+        timing=AnswerTiming(**completion.timing.model_dump()),
     )
-
-
-def _usage(usage: Usage) -> AnswerUsage:
-    return AnswerUsage(**usage.model_dump())
-
-
-def _timing(timing: Timing) -> AnswerTiming:
-    return AnswerTiming(**timing.model_dump())
 
 
 def bounded(text: str, most: int, name: str, settings: Settings) -> tuple[str, str | None]:
