@@ -63,16 +63,27 @@ def machine() -> Iterator[Finding]:
 
 def versions() -> Iterator[Finding]:
     """This project, Python, and the libraries that do the work."""
-    found, missing = [f"mcp-server-mlx {__version__}", f"Python {platform.python_version()}"], list[str]()
-    for package in _PACKAGES:
-        try:
-            found.append(f"{package} {importlib.metadata.version(package)}")
-        except importlib.metadata.PackageNotFoundError:
-            if package not in _OPTIONAL:
-                missing.append(package)
-    yield Finding.ok("versions", ", ".join(found))
-    if missing:
+    found = {package: _version(package) for package in _PACKAGES}
+    here = [f"{package} {version}" for package, version in found.items() if version]
+    yield Finding.ok(
+        "versions", ", ".join([f"mcp-server-mlx {__version__}", f"Python {platform.python_version()}", *here])
+    )
+    if missing := [package for package, version in found.items() if not version and package not in _OPTIONAL]:
         yield Finding.problem("versions", f"{', '.join(missing)} is not installed", "install this project again")
+    if _version("adapters"):
+        yield Finding.problem(
+            "versions",
+            "PyPI's package `adapters` is installed here too: its files and those of this project overwrite each other",
+            "install this project in an environment of its own",
+        )
+
+
+def _version(package: str) -> str | None:
+    """Return the version of an installed package, or None."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def settings() -> Iterator[Finding]:

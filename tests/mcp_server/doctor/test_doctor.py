@@ -11,6 +11,7 @@ from adapters.settings import Settings
 from mcp_server.clients.known import known_client
 from mcp_server.doctor import checked
 from mcp_server.doctor.finding import Finding
+from mcp_server.doctor.installation import versions
 from tests.running import Home
 
 
@@ -158,3 +159,14 @@ def test_a_check_that_fails_is_a_finding_itself() -> None:
 def test_the_paths_of_clients_follow_their_own_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CODEX_HOME", str(tmp_path))
     assert known_client("codex").path() == tmp_path / "config.toml"
+
+
+def test_the_other_package_of_the_name_adapters_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [finding.state for finding in versions()] == ["ok"]
+    described = tmp_path / "adapters-1.2.0.dist-info"
+    described.mkdir()
+    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: adapters\nVersion: 1.2.0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (problem,) = [finding for finding in versions() if finding.state == "problem"]
+    assert "`adapters`" in problem.says
+    assert "environment of its own" in (problem.remedy or "")
