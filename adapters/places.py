@@ -12,13 +12,13 @@ _MOVING = (HOME_VARIABLE, "HF_HOME", "HF_HUB_CACHE")
 
 
 def _under_home(kind: str) -> Path | None:
-    """The folder of that kind where MCP_SERVER_MLX_HOME moves everything."""
+    """Return the folder of that kind where MCP_SERVER_MLX_HOME moves everything."""
     moved = os.environ.get(HOME_VARIABLE)
     return Path(moved).expanduser().absolute() / kind if moved else None
 
 
 def moved() -> dict[str, str]:
-    """The variables of this process that move its folders or the hub's cache, for what is started elsewhere.
+    """Return the variables of this process that move its folders or the hub's cache, for what is started elsewhere.
 
     A desktop and a service start with hardly any environment.
     """
@@ -72,18 +72,18 @@ def runs_folder() -> Path:
 
 
 def outputs_folder() -> Path:
-    """Where results go that are too long for an answer, unless the settings name a folder."""
+    """Return where results go that are too long for an answer, unless the settings name a folder."""
     return _made(state_folder() / "outputs")
 
 
 def log_file(process: str) -> Path:
-    """The log of the host, the engine, or the service."""
+    """Return the log of the host, the engine, or the service."""
     usual = Path.home() / ("Library/Logs" if sys.platform == "darwin" else ".local/state") / APP
     return _made(_under_home("logs") or usual) / f"{process}.log"
 
 
 def open_log(process: str) -> int:
-    """A descriptor of a process's log, to append to; one that has grown over a megabyte is set aside first."""
+    """Return a descriptor of a process's log, to append to; one that has grown over a megabyte is set aside first."""
     path = log_file(process)
     if path.exists() and path.stat().st_size > 1 << 20:
         path.replace(path.with_suffix(".old.log"))

@@ -56,7 +56,7 @@ def _candidates() -> Iterator[str]:
 
 
 def socket_folder() -> str:
-    """The folder of the sockets, made if need be.
+    """Return the folder of the sockets, made if need be.
 
     Raises SocketFolderError when it belongs to somebody else or others can enter it.
     """
@@ -78,12 +78,12 @@ def socket_folder() -> str:
 
 
 def socket_path(kind: str, version: str) -> str:
-    """The socket of the host or the engine of that version."""
+    """Return the socket of the host or the engine of that version."""
     return os.path.join(socket_folder(), f"{kind}-{version}.sock")
 
 
 def connect(path: str) -> socket.socket | None:
-    """A connection to whoever listens there, or None when nobody does."""
+    """Return a connection to whoever listens there, or None when nobody does."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.connect(path)
@@ -95,7 +95,10 @@ def connect(path: str) -> socket.socket | None:
 
 @contextlib.contextmanager
 def _locked(path: str, wait: bool) -> Iterator[bool]:
-    """Hold the lock file while the block runs; gives False, without it, when another process has it and `wait` is off."""
+    """Hold the lock file while the block runs.
+
+    Yield False, without it, when another process has it and `wait` is off.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
@@ -109,7 +112,7 @@ def _locked(path: str, wait: bool) -> Iterator[bool]:
 
 
 def connect_or_start(path: str, start: Callable[[], Callable[[], str | None]], patience: float) -> socket.socket:
-    """A connection to the listener at `path`, started first if there is none.
+    """Return a connection to the listener at `path`, started first if there is none.
 
     `start` begins a process and gives a function that says why it ended, or None while it runs. Of several processes
     that come here at once, one starts the listener and the others wait for it.
@@ -169,7 +172,7 @@ def listener(path: str) -> Iterator[socket.socket | None]:
 
 
 def is_own_user(connection: socket.socket) -> bool:
-    """True when the process at the other end runs as this user."""
+    """Return True when the process at the other end runs as this user."""
     if sys.platform == "linux":
         credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         return int.from_bytes(credentials[4:8], sys.byteorder) == os.getuid()
@@ -179,7 +182,7 @@ def is_own_user(connection: socket.socket) -> bool:
 
 
 def peer_process(connection: socket.socket) -> int:
-    """The id of the process at the other end."""
+    """Return the id of the process at the other end."""
     if sys.platform == "linux":
         return int.from_bytes(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)[:4], sys.byteorder)
     return int.from_bytes(connection.getsockopt(0, 2, 4), sys.byteorder)  # LOCAL_PEERPID is 2

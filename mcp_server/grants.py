@@ -25,7 +25,7 @@ class Grants:
 
     @classmethod
     def of(cls, settings: Settings, working_directory: Path | None) -> "Grants":
-        """The folders that the settings name, and the working directory unless it is / or holds the home folder."""
+        """Return the folders that the settings name, and the working directory unless it is / or holds the home folder."""
         folders = [*settings.allow]
         if settings.output is not None:
             folders.append(settings.output)
@@ -34,7 +34,7 @@ class Grants:
         return cls(tuple(dict.fromkeys(folder.expanduser().resolve() for folder in folders)))
 
     def check(self, path: str) -> Path:
-        """The resolved path of a file that may be read. Raises FileRefused that says what is granted."""
+        """Return the resolved path of a file that may be read. Raises FileRefused that says what is granted."""
         if "\0" in path:
             raise FileRefused("a path cannot hold a NUL character; give the file's absolute path")
         asked = Path(path).expanduser()
@@ -70,7 +70,7 @@ def _too_much(folder: Path) -> bool:
 
 
 def read_text(path: Path) -> str:
-    """A text file's content. Raises FileRefused when it is not UTF-8 text, or as `open_file` does."""
+    """Return a text file's content. Raises FileRefused when it is not UTF-8 text, or as `open_file` does."""
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(open(open_file(path, LARGEST_TEXT), "rb"))
         content = file.read(LARGEST_TEXT + 1)
@@ -87,7 +87,10 @@ def read_text(path: Path) -> str:
 
 
 def opened(path: str, grants: Grants, largest: int) -> Path:
-    """The resolved path of a file that may be read and can be opened. Raises FileRefused as `check` and `open_file` do."""
+    """Return the resolved path of a file that may be read and can be opened.
+
+    Raises FileRefused as `check` and `open_file` do.
+    """
     resolved = grants.check(path)
     os.close(open_file(resolved, largest))
     return resolved

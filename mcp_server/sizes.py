@@ -2,7 +2,7 @@
 
 
 def size(count: float) -> str:
-    """Bytes in decimal units, as disks and downloads are measured."""
+    """Return bytes in decimal units, as disks and downloads are measured."""
     for unit in ("B", "kB", "MB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
@@ -11,7 +11,7 @@ def size(count: float) -> str:
 
 
 def span(seconds: float) -> str:
-    """A time span, coarse where it is long."""
+    """Return a time span, coarse where it is long."""
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 100:

@@ -32,7 +32,7 @@ _MPEG_PS = Container("mpeg", "mpeg", video=True)
 
 
 def container_of(start: bytes) -> Container | None:
-    """The container of a file that begins with these bytes (4 KiB are enough), or None for one that is not read."""
+    """Return the container of a file that begins with these bytes (4 KiB are enough), or None for one that is not read."""
     found = _by_mark(start) or _by_brand(start)
     if found is None and _is_mpeg_audio(start):
         return Container("aac", "aac") if start[1] & 0xF6 == 0xF0 else _MP3
@@ -63,7 +63,7 @@ def _by_mark(start: bytes) -> Container | None:
 
 
 def _by_brand(start: bytes) -> Container | None:
-    """The family of MP4: a box of the type `ftyp`, or an older QuickTime file that begins with another box."""
+    """Return the family of MP4: a box of the type `ftyp`, or an older QuickTime file that begins with another box."""
     if start[4:8] == b"ftyp":
         return _M4A if start[8:11] in (b"M4A", b"M4B") else _MP4
     return _MP4 if start[4:8] in (b"moov", b"mdat", b"wide", b"free") else None

@@ -41,7 +41,7 @@ class Cue:
 
 
 def spread(text: str, start: float, end: float) -> list[TimedWord]:
-    """The words of a segment whose words have no times of their own: each gets its share by its letters."""
+    """Return the words of a segment whose words have no times of their own: each gets its share by its letters."""
     pieces = _pieces(text)
     total = sum(len(piece) + 1 for piece, _ in pieces) or 1
     words, at = list[TimedWord](), start
@@ -53,7 +53,7 @@ def spread(text: str, start: float, end: float) -> list[TimedWord]:
 
 
 def make_cues(words: Sequence[TimedWord], duration: float) -> list[Cue]:
-    """The cues of these words, in order, none past `duration`."""
+    """Return the cues of these words, in order, none past `duration`."""
     ordered = _in_order(words, duration)
     groups: list[list[TimedWord]] = []
     for word in ordered:
@@ -66,7 +66,7 @@ def make_cues(words: Sequence[TimedWord], duration: float) -> list[Cue]:
 
 
 def lines_of(words: Sequence[TimedWord]) -> tuple[str, ...]:
-    """The words on as few lines as they need, two lines of about the same length."""
+    """Return the words on as few lines as they need, two lines of about the same length."""
     text = _text(words)
     if len(text) <= LINE:
         return (text,)
@@ -101,7 +101,7 @@ def vtt(cues: Sequence[Cue]) -> str:
 
 
 def _pieces(text: str) -> list[tuple[str, bool]]:
-    """Words, and whether each is joined to the one before."""
+    """Return words, and whether each is joined to the one before."""
     found: list[tuple[str, bool]] = []
     for word in text.split():
         begun = False
@@ -121,7 +121,7 @@ def _is_alone(piece: str) -> bool:
 
 
 def _in_order(words: Sequence[TimedWord], duration: float) -> list[TimedWord]:
-    """The words with times that never go back and never pass the end."""
+    """Return the words with times that never go back and never pass the end."""
     ordered, at = list[TimedWord](), 0.0
     for word in words:
         if not word.text.strip():
@@ -134,7 +134,7 @@ def _in_order(words: Sequence[TimedWord], duration: float) -> list[TimedWord]:
 
 
 def _belongs(group: list[TimedWord], word: TimedWord) -> bool:
-    """Whether a word may go into the cue that is being filled."""
+    """Return whether a word may go into the cue that is being filled."""
     last = group[-1]
     if word.start - last.end >= PAUSE or word.end - group[0].start > LONGEST:
         return False

@@ -23,7 +23,7 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the internet, and not to this machine or a network around it."""
+    """Return whether an IP address belongs to the internet, and not to this machine or a network around it."""
     found = ipaddress.ip_address(address)
     if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
         found = found.ipv4_mapped
@@ -33,7 +33,7 @@ def is_public(address: str) -> bool:
 def fetch_image(
     url: str, allowed: Callable[[str], bool] = is_public, ssl_context: ssl.SSLContext | None = None
 ) -> bytes:
-    """The bytes at an https address. Raises FileRefused that says which hop was refused, and why."""
+    """Return the bytes at an https address. Raises FileRefused that says which hop was refused, and why."""
     until = time.monotonic() + SECONDS
     with httpcore.ConnectionPool(network_backend=_Guarded(allowed), ssl_context=ssl_context) as pool:
         for _ in range(MOST_REDIRECTS + 1):
@@ -63,7 +63,7 @@ def _check(url: str) -> None:
 
 
 def _get(pool: httpcore.ConnectionPool, url: str, until: float) -> bytes | str:
-    """The body, or where a redirect leads."""
+    """Return the body, or where a redirect leads."""
     headers = {"User-Agent": "mcp-server-mlx", "Accept": "image/*", "Accept-Encoding": "identity"}
     timeouts = {name: max(0.1, until - time.monotonic()) for name in ("connect", "read", "write", "pool")}
     with pool.stream("GET", url, headers=list(headers.items()), extensions={"timeout": timeouts}) as response:

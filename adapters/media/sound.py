@@ -44,7 +44,10 @@ class SoundFile:
 
 
 def probe(path: Path) -> SoundFile:
-    """What the sound file at a resolved path is. Raises FileRefused when there is no sound in it that can be read."""
+    """Return what the sound file at a resolved path is.
+
+    Raises FileRefused when there is no sound in it that can be read.
+    """
     with _opened(path) as descriptor:
         start = os.pread(descriptor, 4096, 0)
         if not start:
@@ -59,7 +62,10 @@ def probe(path: Path) -> SoundFile:
 
 
 def samples(sound: SoundFile) -> Generator[np.ndarray, None, None]:
-    """The sound, about four seconds at a time. Raises FileRefused when it is damaged; closing it ends the decoder."""
+    """Yield the sound, about four seconds at a time.
+
+    Raises FileRefused when it is damaged; closing it ends the decoder.
+    """
     with _opened(sound.path) as descriptor:
         if sound.container.plain and sound.seconds is not None:
             yield from _plain_samples(sound, descriptor)
@@ -77,7 +83,7 @@ def _opened(path: Path) -> Iterator[int]:
 
 
 def _by_descriptor(descriptor: int) -> str:
-    """A name by which the file that is open here is opened again, whatever lies at its path meanwhile."""
+    """Return a name by which the file that is open here is opened again, whatever lies at its path meanwhile."""
     return f"/dev/fd/{descriptor}"
 
 
@@ -85,7 +91,7 @@ def _by_descriptor(descriptor: int) -> str:
 
 
 def _plain_info(descriptor: int, container: Container) -> miniaudio.SoundFileInfo | None:
-    """What the header says, or None when miniaudio cannot read this file: ffmpeg may."""
+    """Return what the header says, or None when miniaudio cannot read this file: ffmpeg may."""
     try:
         return _PLAIN[container.name](_by_descriptor(descriptor))
     except (miniaudio.MiniaudioError, OSError):
@@ -93,7 +99,7 @@ def _plain_info(descriptor: int, container: Container) -> miniaudio.SoundFileInf
 
 
 def _plain_seconds(descriptor: int, container: Container) -> float | None:
-    """The length; a wav's is no longer than its bytes allow, whatever its header says."""
+    """Return the length; a wav's is no longer than its bytes allow, whatever its header says."""
     info = _plain_info(descriptor, container)
     if info is None or container.name != "wav":
         return info.duration if info else None

@@ -8,12 +8,12 @@ from adapters.protocol.transcription import Segment, TranscriptFormat
 
 
 def plain_text(segments: Sequence[Segment]) -> str:
-    """What was said, one segment after another."""
+    """Return what was said, one segment after another."""
     return " ".join(segment.text for segment in segments)
 
 
 def render(segments: Sequence[Segment], wanted: TranscriptFormat, duration: float, language: str | None) -> str:
-    """The transcript of a sound of `duration` seconds."""
+    """Return the transcript of a sound of `duration` seconds."""
     if wanted == "srt":
         return srt(cues_of(segments, duration))
     if wanted == "vtt":

@@ -89,7 +89,7 @@ def _sampled(path: Path, kind: str, capture: Any, most_frames: int) -> Video:
 
 
 def _by_seeking(capture: Any, rate: float, count: int, most_frames: int) -> list[Frame]:
-    """Frames at even distances, the first among them."""
+    """Return frames at even distances, the first among them."""
     wanted = max(1, min(most_frames, round(count / rate / _SECONDS_BETWEEN), count))
     frames = []
     for index in sorted({i * count // wanted for i in range(wanted)}):
@@ -101,7 +101,7 @@ def _by_seeking(capture: Any, rate: float, count: int, most_frames: int) -> list
 
 
 def _by_reading(capture: Any, rate: float, most_frames: int) -> tuple[list[Frame], float]:
-    """Frames of a stream that does not say its length: every n-th, n doubling when they get too many."""
+    """Return frames of a stream that does not say its length: every n-th, n doubling when they get too many."""
     frames: list[Frame] = []
     index, every = 0, max(1, round(rate * _SECONDS_BETWEEN))
     while capture.grab():

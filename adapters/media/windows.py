@@ -61,7 +61,7 @@ def windows(chunks: Iterable[np.ndarray]) -> Generator[Window, float | None, Non
 
 
 def _window(samples: np.ndarray, offset: int, last: bool = False) -> Window:
-    """The audible part of the samples, with a margin."""
+    """Return the audible part of the samples, with a margin."""
     loud = np.flatnonzero(_loudness(samples) > _INAUDIBLE)
     start, end = offset / RATE, (offset + len(samples)) / RATE
     if not len(loud):
@@ -72,7 +72,7 @@ def _window(samples: np.ndarray, offset: int, last: bool = False) -> Window:
 
 
 def _cut(samples: np.ndarray) -> int | None:
-    """Where to cut, in samples, or None while more is needed to say."""
+    """Return where to cut, in samples, or None while more is needed to say."""
     seconds = len(samples) / RATE
     if seconds < BREAK:
         return None
@@ -93,7 +93,7 @@ def _cut(samples: np.ndarray) -> int | None:
 
 
 def _quietest(loudness: np.ndarray) -> int:
-    """The middle of the quietest 0.2 s in the last third."""
+    """Return the middle of the quietest 0.2 s in the last third."""
     smooth = np.convolve(loudness, np.ones(10) / 10, mode="same")
     begin = len(loudness) * 2 // 3
     return begin + int(np.argmin(smooth[begin : len(loudness) - 5]))
@@ -108,7 +108,7 @@ def _loudness(samples: np.ndarray) -> np.ndarray:
 
 
 def pauses(samples: np.ndarray) -> list[tuple[float, float]]:
-    """The pauses of a sound as (begin, end), in seconds."""
+    """Return the pauses of a sound as (begin, end), in seconds."""
     if not len(samples):
         return []
     return [(first * _FRAME / RATE, last * _FRAME / RATE) for first, last in _pauses(_loudness(samples))]

@@ -32,7 +32,7 @@ class ModelCard:
 
 
 def read_card(folder: Path) -> ModelCard:
-    """The card of the model in that folder; remembered until its configuration or weights change.
+    """Return the card of the model in that folder; remembered until its configuration or weights change.
 
     Raises UnsupportedModel when the folder has no readable configuration or weights.
     """
@@ -84,12 +84,15 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files that the loaders read weights from."""
+    """Return the files that the loaders read weights from."""
     return sorted(folder.glob("model*.safetensors"))
 
 
 def tensor_bytes(path: Path) -> int:
-    """The bytes of all tensors in a safetensors file, from its header. Raises UnsupportedModel when it is damaged."""
+    """Return the bytes of all tensors in a safetensors file, from its header.
+
+    Raises UnsupportedModel when it is damaged.
+    """
     try:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))

@@ -86,7 +86,7 @@ class Conversation(Strict):
 
 
 def check_session(name: str) -> str:
-    """The session's id, if it is one. Raises InvalidRequest: an id never becomes a path in any other way."""
+    """Return the session's id, if it is one. Raises InvalidRequest: an id never becomes a path in any other way."""
     if not _SESSION.fullmatch(name):
         raise InvalidRequest(
             f"session {name[:80]!r} is no session id: letters, digits, '.', '_' and '-', beginning with a letter or digit, 64 at most"

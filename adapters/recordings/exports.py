@@ -10,13 +10,13 @@ Form = Literal["chat", "tools", "text"]
 
 
 def as_chat(conversation: Conversation) -> list[dict[str, Any]]:
-    """The messages as chat templates take them, the system prompt first."""
+    """Return the messages as chat templates take them, the system prompt first."""
     system = [{"role": "system", "content": conversation.system}] if conversation.system else []
     return system + [_message(message, i) for i, message in enumerate(conversation.messages)]
 
 
 def tools_of(conversation: Conversation) -> list[dict[str, Any]]:
-    """The tools that were offered, as chat templates take them."""
+    """Return the tools that were offered, as chat templates take them."""
     return [{"type": "function", "function": tool.model_dump()} for tool in conversation.tools]
 
 
@@ -33,7 +33,7 @@ def rows(conversations: Iterable[Conversation], form: Form) -> Iterator[dict[str
 
 
 def jsonl(conversations: Iterable[Conversation], form: Form) -> str:
-    """The rows as the content of a JSONL file."""
+    """Return the rows as the content of a JSONL file."""
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(conversations, form))
 
 
@@ -58,7 +58,7 @@ def _message(message: RecordedMessage, index: int) -> dict[str, Any]:
 
 
 def _plain(conversation: Conversation) -> str:
-    """A conversation as running text, for models without a chat template."""
+    """Return a conversation as running text, for models without a chat template."""
     parts = [conversation.system] if conversation.system else []
     for message in conversation.messages:
         calls = [f"{call.name}({json.dumps(call.arguments, ensure_ascii=False)})" for call in message.tool_calls]

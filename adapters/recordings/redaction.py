@@ -72,7 +72,7 @@ _PLACEHOLDER = re.compile(
 
 
 def redact(text: str) -> tuple[str, Counter[str]]:
-    """The text without what was found, and how many of each kind."""
+    """Return the text without what was found, and how many of each kind."""
     spans = _without_overlap(_found(text))
     counts: Counter[str] = Counter(kind for _, _, kind in spans)
     for start, end, kind in reversed(spans):
@@ -81,7 +81,7 @@ def redact(text: str) -> tuple[str, Counter[str]]:
 
 
 def redact_all(value: Any, counts: Counter[str]) -> Any:
-    """The same for every string in a JSON value; adds to the counts."""
+    """Return the same for every string in a JSON value; adds to the counts."""
     if isinstance(value, str):
         clean, found = redact(value)
         counts.update(found)
@@ -117,7 +117,7 @@ def _keyword() -> KeywordDetector:
 
 
 def _assigned(text: str) -> Iterator[Span]:
-    """What is given to a name that means a secret: `password = "..."`."""
+    """Yield what is given to a name that means a secret: `password = "..."`."""
     at = 0
     for line in text.splitlines(keepends=True):
         if any(sign in line for sign in "=:"):

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def split_conversations(conversations: Sequence[T], part: float, seed: int) -> tuple[list[T], list[T]]:
-    """What to train on and what is held back, each in its order, neither of them empty.
+    """Return what to train on and what is held back, each in its order, neither of them empty.
 
     The same seed and conversations give the same split. Raises InvalidRequest for fewer than two conversations.
     """

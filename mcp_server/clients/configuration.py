@@ -30,18 +30,21 @@ class Configuration:
     there: bool
 
     def servers(self) -> dict[str, Any]:
-        """The entries of all servers, by name. Raises InvalidRequest for a file that cannot be read as what it is."""
+        """Return the entries of all servers, by name.
+
+        Raises InvalidRequest for a file that cannot be read as what it is.
+        """
         servers = self._parsed(self.text).get(self.client.key, {})
         if not isinstance(servers, dict):
             raise InvalidRequest(f"{self.path}: {self.client.key!r} is not an object; correct it first")
         return servers
 
     def ours(self) -> dict[str, Any]:
-        """The entries that start this server."""
+        """Return the entries that start this server."""
         return {name: entry for name, entry in self.servers().items() if is_ours(entry)}
 
     def with_entry(self, name: str, entry: dict[str, Any]) -> str:
-        """The text with our entry. Raises InvalidRequest when that name is another server's."""
+        """Return the text with our entry. Raises InvalidRequest when that name is another server's."""
         old = self.servers().get(name)
         if old is not None and not is_ours(old):
             raise InvalidRequest(f"{self.path} has another server named {name!r}; choose a name with --name")
@@ -57,7 +60,10 @@ class Configuration:
         return self._checked(changed, self.servers() | {name: wanted})
 
     def without_entry(self, name: str) -> str:
-        """The text without our entry. Raises InvalidRequest when there is none of that name, or it is another server's."""
+        """Return the text without our entry.
+
+        Raises InvalidRequest when there is none of that name, or it is another server's.
+        """
         servers = self.servers()
         if name not in servers:
             known = ", ".join(self.ours()) or "none of this server"
@@ -73,14 +79,14 @@ class Configuration:
         return self._checked(changed, {other: entry for other, entry in servers.items() if other != name})
 
     def difference(self, changed: str) -> str:
-        """What would be written, as a unified diff."""
+        """Return what would be written, as a unified diff."""
         lines = difflib.unified_diff(
             self.text.splitlines(), changed.splitlines(), str(self.path), str(self.path), lineterm="", n=2
         )
         return "\n".join(lines)
 
     def write(self, changed: str) -> Path | None:
-        """Write it; gives where the text before is kept. Raises InvalidRequest when it cannot be written."""
+        """Write it. Return where the text before is kept. Raises InvalidRequest when it cannot be written."""
         backup = None
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -110,7 +116,7 @@ class Configuration:
             ) from error
 
     def _checked(self, changed: str, servers: dict[str, Any]) -> str:
-        """The text, if nothing but our entry differs in it: a file of somebody's is not written on a guess."""
+        """Return the text, if nothing but our entry differs in it: a file of somebody's is not written on a guess."""
         before, after = self._parsed(self.text), self._parsed(changed)
         if {self.client.key: {}} | after != before | {self.client.key: servers}:
             raise InvalidRequest(f"{self.path} could not be changed safely; nothing was written. Change it by hand")
@@ -118,7 +124,10 @@ class Configuration:
 
 
 def configuration(client: KnownClient, project: Path | None = None) -> Configuration:
-    """The client's configuration of this user, or of a project. Raises InvalidRequest for what is no text file."""
+    """Return the client's configuration of this user, or of a project.
+
+    Raises InvalidRequest for what is no text file.
+    """
     if project is not None and client.project is None:
         raise InvalidRequest(f"{client.title} has no configuration for a project; leave --project out")
     path = project / client.project if project and client.project else client.path()

@@ -41,7 +41,7 @@ class _Reader:
         return value
 
     def blank(self, at: int) -> int:
-        """Where the next character stands that means something."""
+        """Return where the next character stands that means something."""
         while True:
             at = self._match(_SPACE, at).end()  # pyright: ignore[reportOptionalMemberAccess]  it matches nothing, too
             comment = self._match(_COMMENT, at) if self._comments else None
@@ -115,7 +115,7 @@ class _Reader:
 
 
 def read(text: str, comments: bool) -> dict[str, Any]:
-    """The object that the text is; an empty text is an empty object. Raises JsonTextError."""
+    """Return the object that the text is; an empty text is an empty object. Raises JsonTextError."""
     return _read(text, comments).value
 
 
@@ -127,7 +127,10 @@ def _read(text: str, comments: bool) -> _Value:
 
 
 def with_member(text: str, path: Sequence[str], value: Any, comments: bool) -> str:
-    """The text with the member of that path set, objects on the way made where they are missing. Raises JsonTextError."""
+    """Return the text with the member of that path set, objects on the way made where they are missing.
+
+    Raises JsonTextError.
+    """
     text = text if text.strip() else "{\n}\n"
     inner, depth = _descend(text, path, comments)
     for name in reversed(path[depth + 1 :]):
@@ -147,7 +150,7 @@ def with_member(text: str, path: Sequence[str], value: Any, comments: bool) -> s
 
 
 def without_member(text: str, path: Sequence[str], comments: bool) -> str:
-    """The text without the member of that path; as it is when there is none. Raises JsonTextError."""
+    """Return the text without the member of that path; as it is when there is none. Raises JsonTextError."""
     inner, depth = _descend(text, path, comments)
     if depth != len(path) - 1 or path[-1] not in inner.members:
         return text
@@ -169,7 +172,7 @@ def without_member(text: str, path: Sequence[str], comments: bool) -> str:
 
 
 def _descend(text: str, path: Sequence[str], comments: bool) -> tuple[_Value, int]:
-    """The innermost object on the path that is there, and which name of the path is a member of it."""
+    """Return the innermost object on the path that is there, and which name of the path is a member of it."""
     inner = _read(text, comments)
     for depth, name in enumerate(path[:-1]):
         found = inner.members.get(name)
@@ -182,7 +185,7 @@ def _descend(text: str, path: Sequence[str], comments: bool) -> tuple[_Value, in
 
 
 def _inserted(text: str, inner: _Value, member: str, indent: str, newline: str, comments: bool) -> str:
-    """The text with a member put after the last one of an object."""
+    """Return the text with a member put after the last one of an object."""
     if not inner.members:
         closing = newline + _indent_at(text, inner.start)
         blank = text[inner.start + 1 : inner.end - 1]
@@ -204,7 +207,7 @@ def _rest_of_line(text: str, at: int) -> str:
 
 
 def _indent_at(text: str, at: int) -> str:
-    """The white space that the line of that place begins with."""
+    """Return the white space that the line of that place begins with."""
     line = text[text.rfind("\n", 0, at) + 1 :]
     return line[: len(line) - len(line.lstrip(" \t"))]
 

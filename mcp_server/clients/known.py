@@ -39,7 +39,7 @@ def _application_support(*parts: str) -> Path:
 
 
 def _in_home(folder: str, file: str, variable: str | None = None) -> Callable[[], Path]:
-    """A file in a folder of the home folder, which a variable may move."""
+    """Return a file in a folder of the home folder, which a variable may move."""
 
     def path() -> Path:
         moved = os.environ.get(variable) if variable else None
@@ -105,7 +105,7 @@ CLIENTS = (
 
 
 def known_client(name: str) -> KnownClient:
-    """The client of that name. Raises InvalidRequest with the names there are."""
+    """Return the client of that name. Raises InvalidRequest with the names there are."""
     for client in CLIENTS:
         if client.name == name:
             return client

@@ -19,7 +19,10 @@ __all__ = ["Finding", "findings"]
 
 
 async def findings() -> AsyncIterator[Finding]:
-    """Every finding, the quick ones first. One check that fails is a finding itself, and costs the others nothing."""
+    """Yield every finding, the quick ones first.
+
+    One check that fails is a finding itself, and costs the others nothing.
+    """
     for check in (machine, versions, settings, folders, sockets, host, http_service, programs, models, recent_errors):
         for finding in checked(check):
             yield finding
@@ -29,7 +32,7 @@ async def findings() -> AsyncIterator[Finding]:
 
 
 def checked(check: Check) -> list[Finding]:
-    """What a check finds. Raises nothing."""
+    """Return what a check finds. Raises nothing."""
     try:
         return list(check())
     except Exception as error:  # noqa: BLE001  whatever is broken here is what is asked about

@@ -27,7 +27,7 @@ _SHORT_PATH = "/usr/bin:/bin:/usr/sbin:/sbin"
 
 
 def sockets() -> Iterator[Finding]:
-    """The folder where all processes of this user meet."""
+    """Yield the folder where all processes of this user meet."""
     try:
         yield Finding.ok("sockets", socket_folder())
     except SocketFolderError as error:
@@ -35,7 +35,7 @@ def sockets() -> Iterator[Finding]:
 
 
 def host() -> Iterator[Finding]:
-    """The process that clients talk to."""
+    """Yield the process that clients talk to."""
     found = host_process()
     if found is None and os.path.exists(socket_path("host", __version__)):
         yield Finding.note("host", "not running, and a socket was left behind", "nothing: the next client replaces it")
@@ -46,7 +46,7 @@ def host() -> Iterator[Finding]:
 
 
 async def engine() -> Finding:
-    """Whether the engine starts and answers: it is asked something."""
+    """Return whether the engine starts and answers: it is asked something."""
     client, began = EngineClient(), time.monotonic()
     work = Generate(
         model=STARTER_NAMES["text"], conversations=[[{"role": "user", "content": "Repeat: hello"}]], max_tokens=8
@@ -77,7 +77,7 @@ async def engine() -> Finding:
 
 
 async def client_entries() -> AsyncIterator[Finding]:
-    """Every client's configuration that is there, and whether its entries of this server start."""
+    """Yield every client's configuration that is there, and whether its entries of this server start."""
     seen = 0
     for client in CLIENTS:
         try:
@@ -129,7 +129,7 @@ class _NotStarted(Exception):
 
 
 async def _tools(command: str, arguments: list[str], env: dict[str, str]) -> list[str]:
-    """The tools that an entry offers. Raises _NotStarted."""
+    """Return the tools that an entry offers. Raises _NotStarted."""
     from mcp import Client, StdioServerParameters, stdio_client
 
     # What a desktop starts it with: hardly any PATH, and its own working directory.

@@ -19,7 +19,7 @@ _SECONDS = 2.0
 
 
 def stamps() -> dict[str, tuple[int, int]]:
-    """Every resource of the library that is on disk, and what changes when it does."""
+    """Return every resource of the library that is on disk, and what changes when it does."""
     found = dict[str, tuple[int, int]]()
     for entry in _entries(recordings_folder()):
         if entry.name.endswith(".jsonl"):
@@ -48,7 +48,7 @@ def _stamp(entry: "os.DirEntry[str]") -> tuple[int, int]:
 
 
 def changes(before: dict[str, tuple[int, int]], now: dict[str, tuple[int, int]]) -> tuple[set[str], bool]:
-    """The resources that are not what they were, and whether others are there than before."""
+    """Return the resources that are not what they were, and whether others are there than before."""
     return {uri for uri in before.keys() | now.keys() if before.get(uri) != now.get(uri)}, before.keys() != now.keys()
 
 

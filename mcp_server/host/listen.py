@@ -111,7 +111,7 @@ class Host:
 
 
 def connection_of(greeting: bytes, engine: EngineClient) -> Connection:
-    """The connection that a shim's first line describes. Raises InvalidRequest for wrong options."""
+    """Return the connection that a shim's first line describes. Raises InvalidRequest for wrong options."""
     told = json.loads(greeting)
     return Connection.make(for_client(told["options"]), Path(told["cwd"]), engine)
 
@@ -160,7 +160,7 @@ async def serve_session(connection: Connection, reader: asyncio.StreamReader, wr
 
 
 def parse_error(error: ValidationError) -> bytes:
-    """The answer to a line that is no JSON-RPC message, whose id nobody knows."""
+    """Return the answer to a line that is no JSON-RPC message, whose id nobody knows."""
     problem = error.errors(include_url=False, include_input=False)[0]
     is_json = problem["type"] != "json_invalid"
     code, name = (-32600, "Invalid request") if is_json else (-32700, "Parse error")

@@ -40,7 +40,7 @@ class Service:
 
 
 def service(arguments: list[str], platform: str = sys.platform) -> Service:
-    """The service that runs this installation with these arguments, and finds what this process finds.
+    """Return the service that runs this installation with these arguments, and finds what this process finds.
 
     Raises InvalidRequest where there is no such thing.
     """

@@ -59,7 +59,7 @@ class Address:
         return f"http://{f'[{name}]' if ':' in name else name}:{self.port}{PATH}"
 
     def security(self) -> TransportSecuritySettings:
-        """The Host and Origin headers that are answered: pages of other sites are refused, whatever name leads here."""
+        """Return the Host and Origin headers that are answered: pages of other sites are refused, whatever name leads here."""
         names = [*(("127.0.0.1", "localhost", "[::1]") if self.host in LOOPBACK else ()), *self.names]
         hosts = [entry for name in names for entry in (name, f"{name}:*")]
         return TransportSecuritySettings(
@@ -68,7 +68,7 @@ class Address:
         )
 
     def bind(self) -> socket.socket:
-        """A listening socket there. Raises InvalidRequest when the port or address cannot be had."""
+        """Return a listening socket there. Raises InvalidRequest when the port or address cannot be had."""
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         listening = socket.socket(family, socket.SOCK_STREAM)
         try:

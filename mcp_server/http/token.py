@@ -16,14 +16,17 @@ def token_file() -> Path:
 
 
 def make_token() -> str:
-    """A new token, in place of any before: clients that hold the old one are refused from now on."""
+    """Return a new token, in place of any before: clients that hold the old one are refused from now on."""
     token = secrets.token_urlsafe(_BYTES)
     write_whole(token_file(), f"{token}\n".encode())
     return token
 
 
 def read_token() -> str:
-    """The token, made now if there is none. Raises InvalidRequest for a file that others may read, or that holds none."""
+    """Return the token, made now if there is none.
+
+    Raises InvalidRequest for a file that others may read, or that holds none.
+    """
     path = token_file()
     try:
         mode, token = path.stat().st_mode, path.read_text(encoding="ascii").strip()
@@ -46,7 +49,7 @@ class TokenCheck:
         read_token()
 
     def __call__(self, authorization: bytes) -> bool:
-        """Whether this `Authorization` header holds the token; False as well when there is no token to hold."""
+        """Return whether this `Authorization` header holds the token; False as well when there is no token to hold."""
         scheme, _, shown = authorization.partition(b" ")
         try:
             return scheme.lower() == b"bearer" and hmac.compare_digest(shown.strip(), self._token().encode())

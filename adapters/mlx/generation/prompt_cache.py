@@ -22,7 +22,7 @@ class PromptCache:
         return sum(cache.nbytes for cache in self._by_model.values())
 
     def fetch(self, model: str, adapter: str, tokens: list[int]) -> tuple[list[Any] | None, int]:
-        """A cache of the longest known prefix and its length; at least one token is left to compute."""
+        """Return a cache of the longest known prefix and its length; at least one token is left to compute."""
         if model not in self._by_model:
             return None, 0
         self._by_model.move_to_end(model)
@@ -40,7 +40,7 @@ class PromptCache:
         return (cache, len(tokens) - 1 - len(rest)) if cache is not None and rest else (None, 0)
 
     def known_prefix(self, model: str, adapter: str, tokens: list[int]) -> int:
-        """The length of the longest prefix that `fetch` would find, looked up without copying any cache."""
+        """Return the length of the longest prefix that `fetch` would find, looked up without copying any cache."""
         if model not in self._by_model:
             return 0
         trie = self._by_model[model]._trie  # pyright: ignore[reportPrivateUsage]

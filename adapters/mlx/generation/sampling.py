@@ -50,7 +50,7 @@ def _draw(logprobs: mx.array, rows: Sequence[Row]) -> mx.array:
 
 
 def _key(row: Row) -> tuple[int, int]:
-    """The random key of this row's next draw."""
+    """Return the random key of this row's next draw."""
     step, row.sampled = row.sampled, row.sampled + 1
     mixed = (row.seed * 0x9E3779B97F4A7C15 + step * 0xD1B54A32D192ED03 + 0x2545F4914F6CDD1D) & (1 << 64) - 1
     mixed ^= mixed >> 29

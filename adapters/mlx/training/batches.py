@@ -30,19 +30,19 @@ class Batch:
 
 
 def plan(examples: Sequence[Example], batch_size: int) -> list[list[int]]:
-    """Which examples go together: neighbours by length, every one of them once."""
+    """Return which examples go together: neighbours by length, every one of them once."""
     order = sorted(range(len(examples)), key=lambda i: len(examples[i]))
     return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
 
 
 def place_of(batches: int, step: int, seed: int) -> int:
-    """Which batch comes at this step, counted from 0: each once an epoch, shuffled anew for every epoch."""
+    """Return which batch comes at this step, counted from 0: each once an epoch, shuffled anew for every epoch."""
     epoch, place = divmod(step, batches)
     return int(np.random.default_rng([seed, epoch]).permutation(batches)[place])
 
 
 def make_batch(examples: Sequence[Example], step: int = _STEP) -> Batch:
-    """The arrays of some examples, their length made up to a multiple of `step`."""
+    """Return the arrays of some examples, their length made up to a multiple of `step`."""
     length = _up(max(len(example) for example in examples) - 1, step)
     inputs = np.zeros((len(examples), length), np.int32)
     places, targets = list[np.ndarray](), list[np.ndarray]()
@@ -59,7 +59,7 @@ def make_batch(examples: Sequence[Example], step: int = _STEP) -> Batch:
 
 
 def padded_tokens(examples: Sequence[Example], batches: Sequence[Sequence[int]]) -> int:
-    """What an epoch computes, padding included."""
+    """Return what an epoch computes, padding included."""
     return sum(len(batch) * _up(max(len(examples[i]) for i in batch) - 1) for batch in batches)
 
 

@@ -55,7 +55,7 @@ class Sizes:
 
 
 def memory(work: Train, sizes: Sizes, weight_bytes: int, trained: int, longest: int, learned: int) -> int:
-    """Bytes at the peak: weights, what is learned with its moments, and one batch's values kept for the gradient.
+    """Return bytes at the peak: weights, what is learned with its moments, and one batch's values kept for the gradient.
 
     `longest` is the longest example in tokens, `learned` the most learned tokens of a batch.
     """
@@ -69,7 +69,7 @@ def memory(work: Train, sizes: Sizes, weight_bytes: int, trained: int, longest: 
 
 
 def seconds(work: Train, sizes: Sizes, iterations: int, tokens_per_iteration: float, flops: float) -> float:
-    """How long so many iterations take; a first guess, which the run itself corrects as it goes."""
+    """Return how long so many iterations take; a first guess, which the run itself corrects as it goes."""
     passes = _PASSES_FULL if work.method == "full" else _PASSES_FROZEN
     arithmetic = passes * sizes.parameters * tokens_per_iteration / flops
     overhead = _OVERHEAD * _OPERATIONS * sizes.layers * work.accumulate

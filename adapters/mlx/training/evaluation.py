@@ -25,7 +25,7 @@ class Question:
 
 
 def questions(examples: Sequence[Example]) -> list[Question]:
-    """The last answers that are short, of the first examples that have one."""
+    """Return the last answers that are short, of the first examples that have one."""
     found = list[Question]()
     for example in examples:
         last = int(np.flatnonzero(example.learned)[-1])
@@ -38,7 +38,7 @@ def questions(examples: Sequence[Example]) -> list[Question]:
 
 
 def exact(model: Any, tokenizer: Any, asked: Sequence[Question], stopping: Callable[[], bool]) -> int | None:
-    """How many are answered exactly, white space at the ends aside; None when told to stop."""
+    """Return how many are answered exactly, white space at the ends aside; None when told to stop."""
     ends = set(tokenizer.eos_token_ids)
     generator = BatchGenerator(
         model,

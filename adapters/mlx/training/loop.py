@@ -120,7 +120,7 @@ class Run:
         checkpoint.save(self._folder, self._model, self._optimizer, self.place)
 
     def validation_loss(self) -> float:
-        """The mean loss of a learned token over the rows held back."""
+        """Return the mean loss of a learned token over the rows held back."""
         self._model.eval()
         total, count = 0.0, 0
         for batch in plan(self._held_back, self._plan.work.batch_size):
@@ -247,7 +247,7 @@ def make_optimizer(run: Plan) -> Any:
 
 
 def schedule(kind: Schedule, rate: float, iterations: int, warmup: int) -> Any:
-    """The learning rate by iteration: up from nothing in `warmup` ones, then constant or down to a tenth."""
+    """Return the learning rate by iteration: up from nothing in `warmup` ones, then constant or down to a tenth."""
     after = max(1, iterations - warmup)
     if kind == "linear":
         main = optimizers.linear_schedule(rate, rate / 10, after)

@@ -19,7 +19,7 @@ _TOLERANCE = 1e-2
 
 
 def choose_logits(model: Any) -> Logits:
-    """The cheapest way to this model's logits that gives what the model itself gives, tried on a few tokens."""
+    """Return the cheapest way to this model's logits that gives what the model itself gives, tried on a few tokens."""
     if hasattr(model, "get_input_embeddings"):
         return _logits_of_seen
     try:
@@ -46,7 +46,7 @@ def _logits_of_all(model: Any, batch: Batch) -> mx.array:
 
 
 def _logits_of_seen(model: Any, batch: Batch) -> mx.array:
-    """Of a model that sees: its language model's, after what was made of pictures and words."""
+    """Return of a model that sees: its language model's, after what was made of pictures and words."""
     return _at(model.language_model(batch.inputs, **(batch.embedded or {})), batch)
 
 
@@ -56,12 +56,12 @@ def _at(out: Any, batch: Batch) -> mx.array:
 
 
 def loss_sum(model: Any, logits: Logits, batch: Batch) -> mx.array:
-    """The cross-entropy of all learned tokens of a batch together, in float32."""
+    """Return the cross-entropy of all learned tokens of a batch together, in float32."""
     found = nn.losses.cross_entropy(logits(model, batch).astype(mx.float32), batch.targets)
     return (found * batch.weights).sum()
 
 
 def number(value: mx.array) -> float:
-    """An array of one value as that value."""
+    """Return an array of one value as that value."""
     found: Any = value.item()
     return float(found)

@@ -19,7 +19,7 @@ _FEW_ROWS = 20
 
 
 def plan_run(work: Train, train: Sequence[Example], card: ModelCard) -> Plan:
-    """What the run does, with what was left open chosen."""
+    """Return what the run does, with what was left open chosen."""
     batches = len(plan(train, work.batch_size))
     each = batches / work.accumulate
     if work.iterations is not None:
@@ -42,7 +42,7 @@ def plan_run(work: Train, train: Sequence[Example], card: ModelCard) -> Plan:
 def preflight(
     chosen: Plan, dataset: Dataset, train: Fitted, held_back: Fitted, card: ModelCard, trained: int, memory_free: int
 ) -> Preflight:
-    """What the run takes. Raises DoesNotFit with what would fit."""
+    """Return what the run takes. Raises DoesNotFit with what would fit."""
     work, sizes = chosen.work, Sizes.of(card)
     batches = plan(train.examples, work.batch_size)
     longest = max(len(one) for one in train.examples)
