@@ -62,7 +62,7 @@ class Settings(BaseSettings):
         default=None, gt=0, description="memory for models and caches; by default what the machine has to spare"
     )
     prompt_cache_gb: float = Field(default=1.0, ge=0, description="memory for prompts already read")
-    rows: int = Field(default=16, ge=1, le=256, description="answers written at once by one model")
+    batch_size: int = Field(default=16, ge=1, le=256, description="answers written at once by one model")
     waiting_jobs: int = Field(default=256, ge=1, description="jobs that may run or wait at once")
     prepare_within: float = Field(default=60, gt=0, description="seconds that making a prompt ready may take")
     unload_after: float = Field(default=900, ge=1, description="seconds after which an idle model leaves memory")
@@ -111,6 +111,10 @@ class Settings(BaseSettings):
         return (init_settings, env_settings, file) if cls.from_environment else (init_settings, file)
 
 
+# What a setting was called before. Its old name is refused with the new one: it must not be ignored.
+_RENAMED = {"rows": "batch_size"}
+
+
 class _ClientSettings(Settings):
     """Settings that take nothing from this process's own environment, which is that of whichever client came first."""
 
@@ -146,12 +150,28 @@ def origins() -> list[tuple[str, Any, str]]:
 
 
 def _read(kind: type[Settings], flags: dict[str, Any]) -> Settings:
+    _check_renamed(kind)
     try:
         return kind(**flags)
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
+        wrong = "; ".join(_problem(one["loc"], one["msg"]) for one in error.errors(include_url=False))
         raise InvalidRequest(
             f"setting {wrong}. Settings come from flags, environment variables and {settings_file()}"
         ) from error
     except ValueError as error:  # the file is no TOML
         raise InvalidRequest(f"{settings_file()} cannot be read: {error}. Correct it or remove it") from error
+
+
+def _check_renamed(kind: type[Settings]) -> None:
+    """Raise InvalidRequest for an environment variable of an old name: pydantic reads no variable that it does not know."""
+    for old, new in _RENAMED.items():
+        prefix = str(Settings.model_config.get("env_prefix"))
+        if kind.from_environment and f"{prefix}{old.upper()}" in os.environ:
+            raise InvalidRequest(
+                f"{prefix}{old.upper()} has no effect: the setting is called {new} now; set {prefix}{new.upper()}"
+            )
+
+
+def _problem(where: tuple[int | str, ...], message: str) -> str:
+    name = ".".join(map(str, where))
+    return f"{name}: it is called {_RENAMED[name]} now" if name in _RENAMED else f"{name}: {message}"

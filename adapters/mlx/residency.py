@@ -202,7 +202,7 @@ class Residency:
             reader.tokenizer,
             slots=slots,
             kv_bytes_per_token=card.kv_bytes_per_token,
-            rows=self._settings.rows,
+            batch_size=self._settings.batch_size,
             prompt_cache=self.prompt_cache,
             room=self._room,
             post=self._post,

@@ -44,9 +44,9 @@ CALL_PARAMS = "mlx_params"
 class MLXModel(Model):
     """Thinks with a local model. `model_id` is a name, a hub id or a folder, as everywhere; `adapter` likewise.
 
-    `params` takes the sampling names of `generate`: max_tokens, temperature, top_p, top_k, min_p, repetition_penalty,
-    seed, stop, thinking. A call may have others: `agent("…", mlx_params={"temperature": 0.7})`. With `engine="shared"` it
-    uses the user's engine, started when it is needed; with "in-process" one of this process.
+    `params` takes every option of `Sampling`, `stop` and `thinking`. A call may have others:
+    `agent("…", mlx_params={"temperature": 0.7})`. With `engine="shared"` it uses the user's engine, which is started when it
+    is needed. With "in-process" it uses one of this process.
 
     Raises InvalidRequest for an unknown parameter.
     """

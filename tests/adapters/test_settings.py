@@ -13,9 +13,9 @@ def test_flags_win_over_environment_and_environment_over_the_file(
 ) -> None:
     settings_file().write_text('model = "from-file"\nreply_within = 10\noffline = true\n')
     monkeypatch.setenv("MCP_SERVER_MLX_REPLY_WITHIN", "20")
-    monkeypatch.setenv("MCP_SERVER_MLX_ROWS", "4")
-    settings = read_settings(rows=2)
-    assert (settings.model, settings.reply_within, settings.rows, settings.offline) == ("from-file", 20, 2, True)
+    monkeypatch.setenv("MCP_SERVER_MLX_BATCH_SIZE", "4")
+    settings = read_settings(batch_size=2)
+    assert (settings.model, settings.reply_within, settings.batch_size, settings.offline) == ("from-file", 20, 2, True)
 
 
 def test_a_clients_settings_ignore_the_hosts_own_environment(isolated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,4 +54,16 @@ def test_a_file_that_is_no_toml_is_named(isolated: Path) -> None:
 def test_an_unknown_key_in_the_file_is_refused(isolated: Path) -> None:
     settings_file().write_text("modle = 'starter'\n")
     with pytest.raises(InvalidRequest, match="modle"):
+        read_settings()
+
+
+def test_the_old_name_of_a_setting_is_refused_with_the_new_one(isolated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InvalidRequest, match="rows: it is called batch_size now"):
+        read_settings(rows=2)
+    settings_file().write_text("rows = 4\n")
+    with pytest.raises(InvalidRequest, match="rows: it is called batch_size now"):
+        read_settings()
+    settings_file().unlink()
+    monkeypatch.setenv("MCP_SERVER_MLX_ROWS", "4")
+    with pytest.raises(InvalidRequest, match="MCP_SERVER_MLX_BATCH_SIZE"):
         read_settings()

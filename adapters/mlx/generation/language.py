@@ -139,8 +139,8 @@ class LanguageRunner(RowRunner):
             self._model,  # pyright: ignore[reportArgumentType]
             stop_tokens=[[token] for token in self._tokenizer.eos_token_ids],
             sampler=self._sampler,
-            completion_batch_size=self._capacity,
-            prefill_batch_size=min(8, self._capacity),
+            completion_batch_size=self._batch_size,
+            prefill_batch_size=min(8, self._batch_size),
             stream=mx.default_stream(mx.default_device()),
         )
         # Undoes the one thing that its construction changes for the whole machine: the wired limit (mlx#3186).

@@ -47,7 +47,7 @@ class RowRunner(ABC):
         *,
         slots: AdapterSlots,
         kv_bytes_per_token: int,
-        rows: int,
+        batch_size: int,
         prompt_cache: PromptCache,
         room: Callable[[int], bool],
         post: Post,
@@ -55,7 +55,7 @@ class RowRunner(ABC):
     ) -> None:
         self.trimmable = can_trim_prompt_cache(self._new_cache(model))
         self._name, self._tokenizer, self._slots = name, tokenizer, slots
-        self._kv_bytes_per_token, self._capacity = kv_bytes_per_token, rows
+        self._kv_bytes_per_token, self._batch_size = kv_bytes_per_token, batch_size
         self._prompt_cache, self._room, self._post = prompt_cache, room, post
         self._coming = coming
         self._moment_began: float | None = None
@@ -147,7 +147,7 @@ class RowRunner(ABC):
 
     def _admit(self) -> None:
         for row in list(self._waiting):
-            if len(self._rows) >= self._capacity:
+            if len(self._rows) >= self._batch_size:
                 return
             if self._is_being_read(row):
                 continue

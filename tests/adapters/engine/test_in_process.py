@@ -9,12 +9,12 @@ START = "from adapters.engine.in_process import in_process_engine; print(in_proc
 
 
 def test_what_keeps_it_from_starting_is_told_at_once(own_home: Home) -> None:
-    environment = own_home.environment | {"MCP_SERVER_MLX_ROWS": "many"}
+    environment = own_home.environment | {"MCP_SERVER_MLX_BATCH_SIZE": "many"}
     ran = subprocess.run(
         [sys.executable, "-c", START], env=environment, capture_output=True, text=True, timeout=25, check=False
     )
     assert ran.returncode == 1
-    assert "InvalidRequest: setting rows: Input should be a valid integer" in ran.stderr
+    assert "InvalidRequest: setting batch_size: Input should be a valid integer" in ran.stderr
 
 
 def test_it_ends_with_its_process_and_leaves_nothing(own_home: Home) -> None:

@@ -40,7 +40,7 @@ class Batch:
         self.cache = PromptCache(1 << 28)
         self.free = room
         self.runner = LanguageRunner(
-            "m", model, tokenizer, slots=AdapterSlots(model), kv_bytes_per_token=64, rows=rows, prompt_cache=self.cache,
+            "m", model, tokenizer, slots=AdapterSlots(model), kv_bytes_per_token=64, batch_size=rows, prompt_cache=self.cache,
             room=lambda needed: needed <= self.free, post=deliver,
         )  # fmt: skip
 

@@ -68,7 +68,7 @@ class Batch:
         self.model, self.tokenizer, self.processor = model
         self.cache = PromptCache(1 << 28)
         self.runner = VisionRunner(
-            "m", self.model, self.tokenizer, slots=AdapterSlots(self.model), kv_bytes_per_token=64, rows=rows, prompt_cache=self.cache,
+            "m", self.model, self.tokenizer, slots=AdapterSlots(self.model), kv_bytes_per_token=64, batch_size=rows, prompt_cache=self.cache,
             room=lambda _: True, post=deliver,
         )  # fmt: skip
 

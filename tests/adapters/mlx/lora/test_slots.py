@@ -40,7 +40,7 @@ class Batch:
         mx.eval(self.model.state)
         self.slots = AdapterSlots(self.model)
         self.runner = LanguageRunner(
-            "m", self.model, self.tokenizer, slots=self.slots, kv_bytes_per_token=64, rows=8,
+            "m", self.model, self.tokenizer, slots=self.slots, kv_bytes_per_token=64, batch_size=8,
             prompt_cache=PromptCache(1 << 28), room=lambda _: True, post=deliver,
         )  # fmt: skip
 
