@@ -1,10 +1,8 @@
 """Jobs: what runs, who follows it, and the results kept on disk. Used on the engine's event loop."""
 
 import asyncio
-import contextlib
 import json
 import logging
-import os
 import time
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
@@ -14,6 +12,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from adapters.errors import EngineStopped, JobNotFound, to_wire
+from adapters.files import write_whole
 from adapters.places import jobs_folder
 from adapters.protocol.generation import Generate, Partial
 from adapters.protocol.jobs import FINISHED, JOB_ID, JobState, JobView, Outcome, Progress, Work
@@ -199,16 +198,11 @@ class JobStore:
         self._write(self._folder / f"{view.job}.json", view.model_dump_json())
 
     def _write(self, path: Path, content: str) -> None:
-        draft = path.with_suffix(f"{path.suffix}.part")
         try:
-            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-                # Not synced: it must outlive this process, which it does once written, not the machine's power.
-                file.write(content)
-            draft.replace(path)
+            # Not synced: it must outlive this process, which it does once written, not the machine's power.
+            write_whole(path, content.encode(), sync=False)
         except OSError as error:
             logger.error("file=<%s>, error=<%s> | a job could not be stored", path.name, error)
-            with contextlib.suppress(OSError):
-                draft.unlink(missing_ok=True)
 
     def save_work(self, job: str, work: Work) -> None:
         """Keep what a job that answers was asked, so that the exchange can be recorded later."""

@@ -1,12 +1,11 @@
 """What the tools answer: structured results with fixed names, and a text that says the same to who sees only that."""
 
-import os
-from pathlib import Path
 from typing import Any
 
 from mcp.types import CallToolResult, TextContent
 from pydantic import BaseModel, Field
 
+from adapters.files import write_whole
 from adapters.places import outputs_folder
 from adapters.protocol.generation import Completion, FinishReason, Generated, Timing, Usage
 from adapters.protocol.jobs import Downloaded, JobState, JobView
@@ -162,10 +161,7 @@ def bounded(text: str, most: int, name: str, settings: Settings) -> tuple[str, s
     path = (settings.output or outputs_folder()) / name
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        draft = Path(f"{path}.part")
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-        draft.replace(path)
+        write_whole(path, text.encode(), sync=False)
     return text[:most], str(path)
 
 
