@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from adapters.errors import EngineStopped, JobNotFound, to_wire
+from adapters.errors import EngineStopped, JobNotFound, WorkNotKept, to_wire
 from adapters.files import write_whole
 from adapters.places import jobs_folder
 from adapters.protocol.generation import Generate, Partial
@@ -214,7 +214,7 @@ class JobStore:
         view = self._read(self._folder / f"{job}.json") if JOB_ID.fullmatch(job) else None
         if view is None:
             raise JobNotFound(
-                f"there is no job {job[:80]!r}: ids come from the tools' answers, and results are kept for {self._keep_seconds / 3600:g} hours; list-library with kind 'jobs' shows what there is"
+                f"there is no job {job[:80]!r}: ids come with the answers, and results are kept for {self._keep_seconds / 3600:g} hours; check the id"
             )
         return view
 
@@ -249,8 +249,8 @@ def load_work(job: str) -> Generate:
             raise FileNotFoundError
         return Generate.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise JobNotFound(
-            f"what job {job[:80]!r} was asked is not known: only generate and describe-image jobs are kept, and those for a day; record the messages themselves"
+        raise WorkNotKept(
+            f"what job {job[:80]!r} was asked is not known: only jobs that answer a prompt are kept, and those for a day; record the messages themselves"
         ) from error
 
 

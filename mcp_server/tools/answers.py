@@ -10,6 +10,7 @@ from adapters.places import outputs_folder
 from adapters.protocol.generation import Completion, FinishReason, Generated, Timing, Usage
 from adapters.protocol.jobs import Downloaded, JobState, JobView
 from adapters.settings import Settings
+from mcp_server.ways_out import error_text
 
 # Clients cut or refuse larger results: characters of one answer, and of all answers of a call together.
 MOST_CHARACTERS = 40_000
@@ -104,7 +105,7 @@ def answer_of(view: JobView, settings: Settings, several: bool | None = None) ->
         "job": view.job,
         "model": view.outcome.model if view.outcome else view.model,
         "phase": None if view.state in ("done", "failed") else str(view.progress),
-        "error": view.error["message"] if view.error else None,
+        "error": error_text(view.error),
     }
     if view.outcome and view.outcome.model in STARTER_NOTES:
         common["note"] = STARTER_NOTES[view.outcome.model]
@@ -132,7 +133,7 @@ def _answer(job: str, index: int, completion: Completion, outcome: Generated, mo
     text, file = bounded(completion.text, most, f"{job}-{index + 1}.txt", settings)
     return Answer(
         state="failed" if completion.error else "done",
-        error=completion.error["message"] if completion.error else None,
+        error=error_text(completion.error),
         text=text,
         truncated=file is not None,
         file=file,

@@ -113,7 +113,8 @@ async def train_adapter(
     if view.state == "failed":
         answer = training_of(view, adapter)
         error = from_wire(view.error or {})
-        raise type(error)(f"{error}. {answer.note}") if answer.note and "resume" not in str(error) else error
+        told = error.subject is not None or "resume" in str(error)  # the way to go on is added for that class, or said
+        raise type(error)(f"{error}. {answer.note}") if answer.note and not told else error
     return training_result(training_of(view, adapter))
 
 

@@ -13,6 +13,7 @@ from adapters.protocol.training import Preflight, Trained, TrainingState
 from adapters.settings import GB
 from mcp_server.sizes import span
 from mcp_server.tools.answers import JobAnswer, tool_result
+from mcp_server.ways_out import error_text
 
 _LARGEST_PLOT = 1 << 20
 
@@ -98,7 +99,7 @@ def training_of(view: JobView, adapter: str | None = None) -> TrainingAnswer:
         model=view.model,
         adapter=done.adapter if done else adapter,
         phase=None if view.state in FINISHED else str(view.progress),
-        error=view.error["message"] if view.error else None,
+        error=error_text(view.error),
         training=details,
     )
     if view.state in ("failed", "cancelled") and state.checkpoint is not None:

@@ -6,6 +6,7 @@ from adapters.protocol.jobs import JobState, JobView
 from adapters.protocol.transcription import Segment, Transcribed
 from adapters.settings import Settings
 from mcp_server.tools.answers import MOST_CHARACTERS, STARTER_NOTES, AnswerTiming, bounded
+from mcp_server.ways_out import error_text
 
 MOST_SEGMENTS = 300
 MOST_WORDS = 2000
@@ -58,7 +59,7 @@ def transcript_of(view: JobView, settings: Settings) -> Transcript:
             truncated=len(so_far) > MOST_CHARACTERS,
             model=view.model,
             phase=None if view.state in ("done", "failed") else str(view.progress),
-            error=view.error["message"] if view.error else None,
+            error=error_text(view.error),
         )
     file, segments = outcome.file, _bounded_segments(outcome.segments)
     cut = len(outcome.rendered) > MOST_CHARACTERS or len(segments) < len(outcome.segments)
