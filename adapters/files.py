@@ -1,7 +1,11 @@
 """Opening a file that somebody named, without being led elsewhere, and writing one without overwriting another."""
 
+import contextlib
+import errno
 import os
 import stat
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from adapters.errors import FileRefused
@@ -47,31 +51,57 @@ def write_new(path: Path, text: str, overwrite: bool = False) -> None:
 
     Raises FileRefused when there is one already, or the folder cannot be written.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        with open(os.open(draft, flags, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-        if overwrite:
-            draft.replace(path)
-        else:
-            os.link(draft, path)  # unlike a rename, this fails when the name is taken
+        with _drafted(path, text.encode(), 0o600, sync=False) as draft:
+            if overwrite:
+                draft.replace(path)
+            else:
+                os.link(draft, path)  # unlike a rename, this fails when the name is taken
     except FileExistsError as error:
         raise FileRefused(f"{path} exists already and is not overwritten; give another name") from error
     except OSError as error:
         raise FileRefused(f"{path} cannot be written ({error.strerror}); choose another folder") from error
-    finally:
-        draft.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Put a file there whole or not at all, in place of one that was there before. Raises OSError."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+def write_whole(path: Path, content: bytes, *, mode: int = 0o600, sync: bool) -> None:
+    """Put a file there whole or not at all, in place of one that was there before. Raises OSError.
+
+    With `sync` the file and its name are on the disk when this returns, so that they outlive a loss of power. Without it
+    they outlive this process only.
+    """
+    with _drafted(path, content, mode, sync=sync) as draft:
+        draft.replace(path)
+    if sync:
+        sync_to_disk(path.parent)
+
+
+def sync_to_disk(path: Path) -> None:
+    """Wait until a file's content, or the names in a folder, are on the disk. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode), "wb") as file:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that cannot do this for folders
+            raise
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _drafted(path: Path, content: bytes, mode: int, *, sync: bool) -> Iterator[Path]:
+    """Give a hidden file beside `path` that holds the content, and remove it at the end if it is still there.
+
+    Its name ends with `.part`. The name is a new one each time, so a draft that a killed process left is in nobody's way.
+    """
+    # The beginning only: with more, the draft of a long name would have a name that is too long.
+    descriptor, name = tempfile.mkstemp(".part", f".{path.name[:40]}.", path.parent)
+    try:
+        with open(descriptor, "wb") as file:
+            os.fchmod(descriptor, mode)
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+            if sync:
+                os.fsync(descriptor)
+        yield Path(name)
     finally:
-        draft.unlink(missing_ok=True)
+        Path(name).unlink(missing_ok=True)

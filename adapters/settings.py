@@ -40,8 +40,8 @@ class Settings(BaseSettings):
     read_only: bool = Field(default=False, description="leave out the tools that change anything")
     tools: Names = Field(default=(), description="offer only these tools")
     model: str = Field(default="auto", description="what the model name `default` stands for")
-    vision_model: str = Field(default="auto", description="the default model of describe-image")
-    speech_model: str = Field(default="auto", description="the default model of transcribe")
+    vision_model: str = Field(default="auto", description="the default model for pictures")
+    speech_model: str = Field(default="auto", description="the default model for speech")
     offline: bool = Field(default=False, description="never touch the network")
     standalone: bool = Field(default=False, description="run everything in this one process")
 

@@ -18,6 +18,7 @@ from mcp_server.connection import CURRENT
 from mcp_server.tools.following import following
 from mcp_server.tools.list_library import adapter_entry, whole_library
 from mcp_server.tools.outcomes import ALL_PHASES, any_answer
+from mcp_server.ways_out import for_client
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
@@ -67,7 +68,7 @@ def add_resources(server: "MCPServer[Any]") -> None:
         try:
             found = await asyncio.to_thread(shelved, name)
         except AdapterNotFound as error:
-            raise ResourceNotFoundError(str(error)) from error
+            raise ResourceNotFoundError(for_client(error)) from error
         made = found.manifest.model_dump(exclude_none=True) if found.manifest else {}
         return json.dumps(adapter_entry(found).model_dump(exclude_none=True) | made, ensure_ascii=False, indent=1)
 
@@ -77,7 +78,7 @@ def add_resources(server: "MCPServer[Any]") -> None:
         try:
             found = await asyncio.to_thread(store.read, id)
         except InvalidRequest as error:
-            raise ResourceNotFoundError(str(error)) from error
+            raise ResourceNotFoundError(for_client(error)) from error
         return json.dumps([one.model_dump(exclude_defaults=True) for one in found.conversations], ensure_ascii=False)
 
     @server.resource("job://{id}", title="A job", mime_type="application/json")
@@ -91,4 +92,4 @@ def add_resources(server: "MCPServer[Any]") -> None:
                     by_alias=True, exclude_none=True, indent=1
                 )
         except JobNotFound as error:
-            raise ResourceNotFoundError(str(error)) from error
+            raise ResourceNotFoundError(for_client(error)) from error

@@ -24,6 +24,7 @@ from mcp_server.notices import NOTICES
 from mcp_server.prompts import add_prompts
 from mcp_server.resources import add_resources, shelf_resources
 from mcp_server.tools import ALL_TOOLS, ToolDefinition
+from mcp_server.ways_out import for_client
 
 NAME = "mcp-server-mlx"
 TITLE = "MLX on this machine"
@@ -53,13 +54,13 @@ class Server(MCPServer[Any]):
             return await super().call_tool(name, arguments, context)
         except UnexpectedToolError as error:
             if isinstance(error.__cause__, ServerError):
-                raise ToolError(str(error.__cause__)) from error.__cause__
+                raise ToolError(for_client(error.__cause__)) from error.__cause__
             raise
         except ToolError as error:
             cause = error.__cause__
             if isinstance(cause, ValidationError):
                 raise ToolError(f"{name}: {describe(cause)}") from cause
-            raise ToolError(str(cause) if isinstance(cause, ToolError) else str(error)) from cause
+            raise ToolError(for_client(cause) if isinstance(cause, ToolError | ServerError) else str(error)) from cause
 
     async def list_resources(self) -> list[Resource]:
         """The library's models, and each adapter and session that there is now."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from adapters.datasets.files import dataset_rows
 from adapters.datasets.rows import Row, digest, unique
 from adapters.datasets.sessions import session_rows
-from adapters.errors import InvalidRequest
+from adapters.errors import InvalidRequest, NothingToLearn, OutsideGrants
 from adapters.recordings.splits import split_conversations
 
 
@@ -49,7 +49,7 @@ def gather(
     train = [row for row in distinct if row.content not in known]
     duplicates = len(rows) + len(held_back) - len(train) - len(apart)
     if not train:
-        raise InvalidRequest("there is nothing to learn from; name sessions (list-library shows them) or a dataset")
+        raise NothingToLearn("there is nothing to learn from; name sessions or a dataset")
     if validation and not apart:
         if len(train) < 2:
             raise InvalidRequest(
@@ -68,8 +68,9 @@ def _check_images(row: Row, readable: Sequence[str] | None) -> None:
             raise InvalidRequest(f"{row.origin}: the picture {source[:200]!r} is no absolute path; correct it")
         resolved = path.resolve()
         if readable is not None and not any(resolved.is_relative_to(folder) for folder in readable):
-            raise InvalidRequest(
-                f"{row.origin}: the picture {source} is outside the granted folders; start the server with --allow {resolved.parent}"
+            raise OutsideGrants(
+                f"{row.origin}: the picture {source} is outside the granted folders; put it in one of them",
+                subject=str(resolved.parent),
             )
         if not resolved.is_file():
             raise InvalidRequest(f"{row.origin}: there is no picture {source}; put it back, or remove the row")

@@ -1,7 +1,7 @@
 """Rows from recorded sessions: one for each conversation, with the messages that are to be learned from."""
 
 from adapters.datasets.rows import Row
-from adapters.errors import InvalidRequest
+from adapters.errors import BrokenSession
 from adapters.recordings import store
 from adapters.recordings.conversation import Conversation
 from adapters.recordings.exports import as_chat, tools_of
@@ -11,10 +11,11 @@ def session_rows(session: str) -> list[Row]:
     """The rows of a session. Raises InvalidRequest when there is no such session, or it has lines that cannot be read."""
     found = store.read(session)
     if found.broken:
-        raise InvalidRequest(
+        raise BrokenSession(
             f"session {session}, line {found.broken[0]}: not a conversation"
             + (f", nor are {len(found.broken) - 1} more lines" if len(found.broken) > 1 else "")
-            + f"; correct it, or leave it out with `mcp-server-mlx sessions export {session}` and an import"
+            + "; correct it, or leave it out",
+            subject=session,
         )
     return [_row(one, f"session {session}, conversation {n}") for n, one in enumerate(found.conversations, 1)]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 
 from adapters.engine.launch import connect_engine
-from adapters.errors import EngineStopped, EngineUnavailable, from_wire
+from adapters.errors import EngineStopped, EngineUnavailable, OtherEngine, from_wire
 from adapters.protocol.generation import Generate, Partial
 from adapters.protocol.jobs import FINISHED, JobState, JobView, Progress, Work, new_job_id
 from adapters.protocol.messages import (
@@ -233,8 +233,8 @@ class EngineClient:
                     continue
                 if not isinstance(hello, Hello) or hello.protocol != PROTOCOL:
                     writer.close()
-                    raise EngineUnavailable(
-                        f"the engine speaks another protocol ({hello}); end it with `mcp-server-mlx stop`"
+                    raise OtherEngine(
+                        f"the engine speaks another protocol ({hello}); end it, and the next start is of this version"
                     )
                 self.engine, self._writer = hello, writer
                 self._listening = asyncio.create_task(self._listen(reader))

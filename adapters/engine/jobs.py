@@ -1,10 +1,8 @@
 """Jobs: what runs, who follows it, and the results kept on disk. Used on the engine's event loop."""
 
 import asyncio
-import contextlib
 import json
 import logging
-import os
 import time
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
@@ -13,7 +11,8 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from adapters.errors import EngineStopped, JobNotFound, to_wire
+from adapters.errors import EngineStopped, JobNotFound, WorkNotKept, to_wire
+from adapters.files import write_whole
 from adapters.places import jobs_folder
 from adapters.protocol.generation import Generate, Partial
 from adapters.protocol.jobs import FINISHED, JOB_ID, JobState, JobView, Outcome, Progress, Work
@@ -199,16 +198,11 @@ class JobStore:
         self._write(self._folder / f"{view.job}.json", view.model_dump_json())
 
     def _write(self, path: Path, content: str) -> None:
-        draft = path.with_suffix(f"{path.suffix}.part")
         try:
-            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-                # Not synced: it must outlive this process, which it does once written, not the machine's power.
-                file.write(content)
-            draft.replace(path)
+            # Not synced: it must outlive this process, which it does once written, not the machine's power.
+            write_whole(path, content.encode(), sync=False)
         except OSError as error:
             logger.error("file=<%s>, error=<%s> | a job could not be stored", path.name, error)
-            with contextlib.suppress(OSError):
-                draft.unlink(missing_ok=True)
 
     def save_work(self, job: str, work: Work) -> None:
         """Keep what a job that answers was asked, so that the exchange can be recorded later."""
@@ -220,7 +214,7 @@ class JobStore:
         view = self._read(self._folder / f"{job}.json") if JOB_ID.fullmatch(job) else None
         if view is None:
             raise JobNotFound(
-                f"there is no job {job[:80]!r}: ids come from the tools' answers, and results are kept for {self._keep_seconds / 3600:g} hours; list-library with kind 'jobs' shows what there is"
+                f"there is no job {job[:80]!r}: ids come with the answers, and results are kept for {self._keep_seconds / 3600:g} hours; check the id"
             )
         return view
 
@@ -255,8 +249,8 @@ def load_work(job: str) -> Generate:
             raise FileNotFoundError
         return Generate.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise JobNotFound(
-            f"what job {job[:80]!r} was asked is not known: only generate and describe-image jobs are kept, and those for a day; record the messages themselves"
+        raise WorkNotKept(
+            f"what job {job[:80]!r} was asked is not known: only jobs that answer a prompt are kept, and those for a day; record the messages themselves"
         ) from error
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from adapters.errors import FileRefused
-from adapters.files import open_file
 from adapters.media.fetch import fetch_image
-from adapters.media.images import MOST_BYTES, Picture, read_data_uri, read_image
+from adapters.media.images import Picture, is_address, open_picture, read_image
 from adapters.media.video import Video, read_video
 from adapters.protocol.content import ImagePart, VideoPart, media_of
 from adapters.protocol.generation import Generate, ImageFacts
@@ -47,13 +46,10 @@ def _seen(shown: Picture | Video) -> ImageFacts:
 
 
 def _picture(source: str, urls: bool) -> Picture:
-    if source.startswith("data:"):
-        return read_image(read_data_uri(source, "the data URI"), "the data URI")
-    if source.startswith(("http://", "https://")):
-        if not urls:
-            raise FileRefused(
-                f"{source[:200]} is not fetched: addresses are switched off. Save the picture to a file, or ask the user to set image_urls in the settings"
-            )
-        return read_image(fetch_image(source), source[:200])
-    with open(open_file(Path(source), MOST_BYTES), "rb") as file:
-        return read_image(file.read(MOST_BYTES + 1), source)
+    if not is_address(source):
+        return open_picture(source)
+    if not urls:
+        raise FileRefused(
+            f"{source[:200]} is not fetched: addresses are switched off. Save the picture to a file, or ask the user to set image_urls in the settings"
+        )
+    return read_image(fetch_image(source), source[:200])

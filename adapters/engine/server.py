@@ -14,7 +14,7 @@ from adapters import __version__
 from adapters.engine.jobs import JobStore, RunningJob, newest
 from adapters.engine.training import Trainings, hand_over, may_go_on
 from adapters.engine.work import carry_out, count_tokens
-from adapters.errors import EngineBusy, EngineStopped, InvalidRequest, JobNotFound, ServerError, to_wire
+from adapters.errors import EngineStopped, InvalidRequest, JobNotFound, ServerError, TooManyJobs, to_wire
 from adapters.mlx.backend import Backend
 from adapters.places import jobs_folder
 from adapters.protocol.messages import (
@@ -177,9 +177,7 @@ class Engine:
 
     def _submit(self, connection: "_Connection", request: Submit) -> None:
         if len(self._jobs) >= self._settings.waiting_jobs:
-            raise EngineBusy(
-                f"{len(self._jobs)} jobs are running or waiting already; wait for some with check-job, or cancel some with cancel-job"
-            )
+            raise TooManyJobs(f"{len(self._jobs)} jobs are running or waiting already; wait for some, or cancel some")
         if request.job in self._jobs or self._known(request.job):
             raise InvalidRequest(f"there is a job {request.job} already; make a new id")
         job = RunningJob(request.job, request.work, self._finished)

@@ -14,7 +14,14 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from adapters.engine.jobs import RunningJob
-from adapters.errors import InvalidRequest, OutOfMemory, TrainingFailed, from_wire
+from adapters.errors import (
+    InvalidRequest,
+    NothingToLearn,
+    StillTraining,
+    TrainingInterrupted,
+    TrainingOutOfMemory,
+    from_wire,
+)
 from adapters.lora.trained_adapters import check_free
 from adapters.protocol.jobs import Progress
 from adapters.protocol.training import Train, Trained
@@ -75,8 +82,8 @@ class Trainings:
                 _forget_unless_resumable(folder)
                 raise
         except OSError as error:
-            raise TrainingFailed(
-                f"the training's folder cannot be written ({error.strerror}); {what_is_left(job.id)}. Free some space first"
+            raise interrupted(
+                f"the training's folder cannot be written ({error.strerror}), so free some space first", job.id
             ) from error
         finally:
             self._names.discard(work.adapter)
@@ -110,14 +117,14 @@ def may_go_on(job: str) -> bool:
     return trainer_of(folder) is not None or read_outcome(folder) is not None
 
 
-def what_is_left(job: str) -> str:
-    """What a training that was broken off has left, and how to go on with it."""
+def interrupted(problem: str, job: str, kind: type[TrainingInterrupted] = TrainingInterrupted) -> TrainingInterrupted:
+    """Return the error of a training that ended before it was done: the problem, and what is left to go on from."""
     folder = run_folder(job)
     if not (folder / CHECKPOINT).exists():
-        return "there was no checkpoint yet; train again"
+        return kind(f"{problem}; there was no checkpoint yet, so train again")
     status = read_status(folder)
     iteration = status.training.checkpoint if status else None
-    return f"the checkpoint of iteration {iteration} is kept: call train-adapter with resume={job} to go on from there"
+    return kind(f"{problem}; the checkpoint of iteration {iteration} is kept, to resume {job} from", subject=job)
 
 
 # --- the folder
@@ -136,7 +143,7 @@ def _begin(job: str, work: Train, model: tuple[str, Path], keep_days: float) -> 
         run = earlier.model_copy(update={"parent": os.getpid()})
     else:
         if not work.sessions and work.dataset is None:
-            raise InvalidRequest("there is nothing to learn from; name sessions (list-library shows them) or a dataset")
+            raise NothingToLearn("there is nothing to learn from; name sessions or a dataset")
         # Here: an engine that trains nothing need not spend the time of their imports.
         from adapters.datasets.gathering import gather
         from adapters.training.frozen_rows import freeze
@@ -163,7 +170,7 @@ def _resumable(work: Train) -> RunFile:
             f"there is no training {work.resume[:60]!r} to go on with: it is done, was resumed under another id, or is too old; train anew"
         )
     if trainer_of(run_folder(work.resume)) is not None:
-        raise InvalidRequest(f"{work.resume} is still training; wait for it with check-job")
+        raise StillTraining(f"{work.resume} is still training; wait for it", subject=work.resume)
     if not (run_folder(work.resume) / CHECKPOINT).exists():
         raise InvalidRequest(f"{work.resume} has no checkpoint to go on from; train anew")
     if earlier.work.adapter != work.adapter:
@@ -212,10 +219,9 @@ async def _follow(job: RunningJob, folder: Path) -> Trained:
     _tell(job, folder)
     outcome = read_outcome(folder)
     if outcome is None:
-        error = OutOfMemory if job.progress.phase in ("loading", "training") else TrainingFailed
-        raise error(
-            f"the trainer's process ended at: {job.progress}; most likely it was killed, or out of memory. {what_is_left(job.id).capitalize()}"
-        )
+        kind = TrainingOutOfMemory if job.progress.phase in ("loading", "training") else TrainingInterrupted
+        problem = f"the trainer's process ended at: {job.progress}; most likely it was killed, or out of memory"
+        raise interrupted(problem, job.id, kind)
     return _settled(job, folder, outcome)
 
 
@@ -247,4 +253,4 @@ def _settled(job: RunningJob, folder: Path, outcome: OutcomeFile) -> Trained:
         if not (folder / CHECKPOINT).exists():
             shutil.rmtree(folder, ignore_errors=True)
         raise from_wire(outcome.error)
-    raise TrainingFailed(f"the training was stopped from outside; {what_is_left(job.id)}")
+    raise interrupted("the training was stopped from outside", job.id)

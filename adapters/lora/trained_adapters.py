@@ -7,7 +7,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.errors import AdapterNotFound, BadAdapter, InvalidRequest, ModelNotFound, ServerError
+from adapters.errors import (
+    AdapterDownloadForbidden,
+    AdapterExists,
+    AdapterNotFound,
+    BadAdapter,
+    DownloadForbidden,
+    InvalidRequest,
+    ModelNotFound,
+    NoAdapterYet,
+    NoSuchAdapter,
+    ServerError,
+)
 from adapters.lora.check import CONFIG, WEIGHTS, AdapterFiles, check_files
 from adapters.lora.manifest import Manifest, fingerprint, read_manifest
 from adapters.models.hub_cache import in_hub_cache
@@ -50,8 +61,9 @@ def check_name(name: str) -> str:
 def check_free(name: str) -> None:
     """Raise InvalidRequest when there is an adapter of that name: none is ever overwritten."""
     if (lora_folder() / check_name(name)).exists():
-        raise InvalidRequest(
-            f"there is an adapter {name} already, and none is overwritten; choose another name, or remove it with `mcp-server-mlx adapters delete {name}`"
+        raise AdapterExists(
+            f"there is an adapter {name} already, and none is overwritten; choose another name",
+            subject=name,
         )
 
 
@@ -78,7 +90,7 @@ def trained(name: str) -> Path:
     """The folder of an adapter that was trained here. Raises AdapterNotFound with the nearest names."""
     folder = lora_folder() / name if _NAME.fullmatch(name) else None
     if folder is None or not folder.is_dir():
-        raise AdapterNotFound(f"there is no adapter {name[:80]!r}; {_nearest(name)}")
+        raise _not_found(f"there is no adapter {name[:80]!r}", name)
     return folder
 
 
@@ -96,8 +108,10 @@ def resolve_adapter(name: str, settings: Settings, readable: Iterable[Path] | No
             return AdapterName(wanted, folder)
         try:
             check_may_download(wanted, settings)
+        except DownloadForbidden as error:
+            raise AdapterDownloadForbidden(str(error)) from error
         except ModelNotFound as error:
-            raise AdapterNotFound(str(error)) from error
+            raise NoSuchAdapter(str(error)) from error
         return AdapterName(wanted, None)
     return AdapterName(wanted, trained(wanted))
 
@@ -106,7 +120,7 @@ def _by_path(wanted: str, settings: Settings, readable: Iterable[Path] | None) -
     always = [*settings.model_folders, lora_folder()]
     folder = granted_folder("adapter", wanted, always, readable, AdapterNotFound)
     if not folder.is_dir():
-        raise AdapterNotFound(f"{wanted} is not a folder on this machine; {_nearest(Path(wanted).name)}")
+        raise _not_found(f"{wanted} is not a folder on this machine", Path(wanted).name)
     return AdapterName(str(folder), folder)
 
 
@@ -160,9 +174,9 @@ def check_base(adapter: Path, model: Path, shown: str) -> None:
         )
 
 
-def _nearest(wanted: str) -> str:
+def _not_found(problem: str, wanted: str) -> AdapterNotFound:
     known = names()
     close = difflib.get_close_matches(wanted, known, n=3, cutoff=0.4) or known[:5]
     if not close:
-        return "none was trained on this machine yet; train-adapter makes one"
-    return f"on this machine there is {', '.join(close)}; list-library with kind 'adapters' shows all"
+        return NoAdapterYet(f"{problem}; none was trained on this machine yet")
+    return NoSuchAdapter(f"{problem}; on this machine there is {', '.join(close)}")

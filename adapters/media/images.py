@@ -12,12 +12,14 @@ import hashlib
 import io
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from adapters.errors import FileRefused
+from adapters.files import open_file
 from adapters.media.containers import container_of
 
 MOST_BYTES = 64 << 20
@@ -73,6 +75,21 @@ def read_image(content: bytes, name: str, most_seen: int = MOST_PIXELS_SEEN) -> 
         raise FileRefused(f"{name} is damaged ({str(error)[:200] or type(error).__name__}); save it again") from error
     digest = hashlib.sha256(content).hexdigest()
     return Picture(scaled(image, most_seen), kind, width, height, digest, animated)
+
+
+def open_picture(source: str) -> Picture:
+    """Read a picture from a data URI or from a file's resolved path. Raises FileRefused, for addresses as well."""
+    if source.startswith("data:"):
+        return read_image(read_data_uri(source, "the data URI"), "the data URI")
+    if is_address(source):
+        raise FileRefused(f"{source[:200]} is an address, and none is fetched here; save the picture to a file")
+    with open(open_file(Path(source), MOST_BYTES), "rb") as file:
+        return read_image(file.read(MOST_BYTES + 1), source)
+
+
+def is_address(source: str) -> bool:
+    """Return whether a picture is named by an address of the web."""
+    return source.startswith(("http://", "https://"))
 
 
 def read_data_uri(uri: str, name: str) -> bytes:

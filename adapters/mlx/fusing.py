@@ -13,7 +13,7 @@ import mlx.core as mx
 from mlx.utils import tree_unflatten
 from mlx_lm.utils import dequantize_model, load_config, load_tokenizer, save
 
-from adapters.errors import InvalidRequest, ModelNotFound, ServerError, UnsupportedModel, to_wire
+from adapters.errors import InvalidRequest, NotDownloaded, ServerError, UnsupportedModel, to_wire
 from adapters.lora.check import check_files
 from adapters.lora.trained_adapters import base_of, check_base, resolve_adapter
 from adapters.mlx.loading import lazy_model
@@ -37,8 +37,9 @@ def fuse(adapter: str, target: Path, settings: Settings, *, dequantize: bool = F
     files = check_files(folder)
     named = resolve(base_of(folder), settings)
     if named.folder is None:
-        raise ModelNotFound(
-            f"{named.shown}, which the adapter belongs to, is not on this machine; `mcp-server-mlx models pull {named.shown}` fetches it"
+        raise NotDownloaded(
+            f"{named.shown}, which the adapter belongs to, is not on this machine; download it first",
+            subject=named.shown,
         )
     check_folder(named.folder)
     check_base(folder, named.folder, named.shown)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from adapters.errors import InvalidRequest, ModelNotFound, UnsupportedModel
+from adapters.errors import DownloadForbidden, InvalidRequest, ModelNotFound, NoModelFolder, NoSuchModel, OutsideGrants
 from adapters.models.abilities import Ability
 from adapters.models.hub_cache import cached_repositories, in_hub_cache
 from adapters.models.recommended import AUTO, RECOMMENDED, default_model, recommended
@@ -15,6 +15,7 @@ from adapters.models.starters import STARTERS
 from adapters.settings import Settings
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+_HUB_ID_HINT = "and a hub id such as mlx-community/Qwen3.5-4B-MLX-4bit is downloaded when it is asked for"
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,13 @@ def resolve(
             return ModelName(wanted, folder)
         check_may_download(wanted, settings)
         return ModelName(wanted, None)
-    raise ModelNotFound(f"there is no model {name!r}; {_nearest(wanted)}")
+    raise NoSuchModel(f"there is no model {name!r}; {_nearest(wanted)}, {_HUB_ID_HINT}")
 
 
 def _by_path(wanted: str, settings: Settings, readable: Iterable[Path] | None) -> ModelName:
     folder = granted_folder("model", wanted, settings.model_folders, readable, ModelNotFound)
     if not folder.is_dir():
-        raise UnsupportedModel(f"{wanted} is not a folder on this machine; {_nearest(wanted)}")
+        raise NoModelFolder(f"{wanted} is not a folder on this machine; {_nearest(wanted)}, {_HUB_ID_HINT}")
     return ModelName(str(folder), folder)
 
 
@@ -61,15 +62,16 @@ def granted_folder(
 ) -> Path:
     """The resolved folder of a model or adapter that is named by its path, within `always` and `readable` if that is given.
 
-    Raises the `error` for one that is elsewhere.
+    Raises OutsideGrants for one that is elsewhere, and the `error` for a relative path.
     """
     folder = Path(wanted).expanduser()
     if not folder.is_absolute():
         raise error(f"the {what} folder {wanted!r} is relative; give its absolute path")
     folder = folder.resolve()
     if readable is not None and not any(folder.is_relative_to(root.resolve()) for root in [*readable, *always]):
-        raise error(
-            f"the {what} folder {wanted} is outside the granted folders; start the server with --allow {folder.parent}, or put it in model_folders of the settings"
+        raise OutsideGrants(
+            f"the {what} folder {wanted} is outside the granted folders; put it in one of them, or in model_folders of the settings",
+            subject=str(folder.parent),
         )
     return folder
 
@@ -77,9 +79,11 @@ def granted_folder(
 def check_may_download(wanted: str, settings: Settings) -> None:
     """Raise ModelNotFound when the settings forbid to fetch this from the hub."""
     if settings.offline:
-        raise ModelNotFound(f"{wanted} is not on this machine, and --offline forbids to fetch it; {_nearest(wanted)}")
+        raise DownloadForbidden(
+            f"{wanted} is not on this machine, and offline mode forbids to fetch it; {_nearest(wanted)}"
+        )
     if not any(fnmatchcase(wanted, pattern) for pattern in settings.allowed_models):
-        raise ModelNotFound(
+        raise NoSuchModel(
             f"{wanted} is not on this machine, and allowed_models in the settings ({', '.join(settings.allowed_models)}) leaves it out; {_nearest(wanted)}"
         )
 
@@ -92,4 +96,4 @@ def known_names() -> list[str]:
 def _nearest(wanted: str) -> str:
     known = known_names()
     close = difflib.get_close_matches(wanted, known, n=3, cutoff=0.4) or known[:5]
-    return f"on this machine there is {', '.join(close)}; list-library with kind 'models' shows all, and a hub id such as mlx-community/Qwen3.5-4B-MLX-4bit is downloaded when it is asked for"
+    return f"on this machine there is {', '.join(close)}"

@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from adapters.errors import FileRefused, InvalidRequest
+from adapters.files import write_whole
 from adapters.places import recordings_folder
 from adapters.recordings.conversation import Conversation, check_session
 
@@ -53,13 +54,7 @@ def append(session: str, conversations: Sequence[Conversation]) -> None:
     They are on the disk when this returns. A line that a killed writer left half-written is set aside first. Raises
     FileRefused when the recording cannot be written.
     """
-    lines = b"".join(
-        json.dumps(
-            one.model_dump(exclude_defaults=True) | {"id": one.id, "created": one.created}, ensure_ascii=False
-        ).encode()
-        + b"\n"
-        for one in conversations
-    )
+    lines = _lines(conversations)
     if any(len(line) > LARGEST_LINE for line in lines.split(b"\n")):
         raise InvalidRequest(f"a conversation has over {LARGEST_LINE} bytes; record it in parts")
     try:
@@ -117,14 +112,7 @@ def replace(session: str, conversations: Sequence[Conversation]) -> None:
         if not conversations:
             path.unlink()
             return
-        draft = path.with_suffix(".part")
-        draft.unlink(missing_ok=True)
-        with _locked(draft) as descriptor:
-            for one in conversations:
-                fields = one.model_dump(exclude_defaults=True) | {"id": one.id, "created": one.created}
-                _write(descriptor, json.dumps(fields, ensure_ascii=False).encode() + b"\n")
-            os.fsync(descriptor)
-        draft.replace(path)
+        write_whole(path, _lines(conversations), sync=True)
 
 
 def prune(days: float, now: float | None = None) -> dict[str, int]:
@@ -138,6 +126,16 @@ def prune(days: float, now: float | None = None) -> dict[str, int]:
             removed[name] = len(session.conversations) - len(kept)
             replace(name, kept)
     return removed
+
+
+def _lines(conversations: Sequence[Conversation]) -> bytes:
+    return b"".join(
+        json.dumps(
+            one.model_dump(exclude_defaults=True) | {"id": one.id, "created": one.created}, ensure_ascii=False
+        ).encode()
+        + b"\n"
+        for one in conversations
+    )
 
 
 def _path(session: str) -> Path:

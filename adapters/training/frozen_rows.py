@@ -1,12 +1,12 @@
 """The rows of a run as they were when it began: a resumed one learns from the same, whatever was recorded since."""
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 
 from adapters.datasets.gathering import Dataset
 from adapters.datasets.rows import Row
+from adapters.files import write_whole
 
 _NAME = "rows.json"
 
@@ -14,10 +14,7 @@ _NAME = "rows.json"
 def freeze(folder: Path, dataset: Dataset) -> None:
     """Keep the rows in the run's folder, for this user alone."""
     content = json.dumps(asdict(dataset), ensure_ascii=False)
-    draft = folder / f"{_NAME}.part"
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(content)
-    draft.replace(folder / _NAME)
+    write_whole(folder / _NAME, content.encode(), sync=False)
 
 
 def thaw(folder: Path) -> Dataset | None:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from adapters.files import write_whole
 from adapters.places import runs_folder
 from adapters.protocol.jobs import Progress
 from adapters.protocol.training import Train, Trained, TrainingState
@@ -57,10 +58,7 @@ def run_folder(job: str) -> Path:
 
 def write(path: Path, content: BaseModel) -> None:
     """Write a file of a run whole or not at all, for this user alone."""
-    draft = path.with_name(f".{path.name}.part")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(content.model_dump_json())
-    draft.replace(path)
+    write_whole(path, content.model_dump_json().encode(), sync=False)
 
 
 def read_status(folder: Path) -> StatusFile | None:

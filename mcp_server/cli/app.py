@@ -11,6 +11,7 @@ from adapters import __version__
 from adapters.errors import ServerError
 from adapters.sockets import SocketFolderError
 from mcp_server.cli import adapters, call, doctor, models, running, serving, sessions, setup
+from mcp_server.ways_out import for_person
 
 console = Console()
 errors = Console(stderr=True)
@@ -77,7 +78,7 @@ def main() -> int:
     try:
         code = app(standalone_mode=False)  # of a command that ended itself by typer.Exit
     except (ServerError, SocketFolderError) as error:
-        errors.print(f"error: {error}", style="red", highlight=False, soft_wrap=True)
+        errors.print(f"error: {for_person(error)}", style="red", highlight=False, soft_wrap=True)
         return 1
     except (typer.Abort, KeyboardInterrupt):
         return 130

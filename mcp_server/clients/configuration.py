@@ -95,8 +95,8 @@ class Configuration:
                 if not mode & stat.S_IWUSR or not os.access(self.path, os.W_OK):
                     raise InvalidRequest(f"{self.path} is read-only; nothing was changed. Make it writable first")
                 backup = self.path.with_name(f"{self.path.name}.{time.strftime('%Y%m%d-%H%M%S')}.bak")
-                write_whole(backup, self.text.encode(), mode)
-            write_whole(self.path, changed.encode(), mode)
+                write_whole(backup, self.text.encode(), mode=mode, sync=True)
+            write_whole(self.path, changed.encode(), mode=mode, sync=True)
         except OSError as error:
             raise InvalidRequest(
                 f"{self.path} cannot be written ({error.strerror}); nothing was changed. Make its folder writable, or free space"

@@ -26,6 +26,7 @@ from mcp_server.doctor.finding import Finding
 from mcp_server.http.service import service
 from mcp_server.http.token import read_token, token_file
 from mcp_server.sizes import size
+from mcp_server.ways_out import for_person
 
 # What the work needs, and what it would be without.
 _PACKAGES = ("mcp", "mlx", "mlx-lm", "mlx-vlm", "mlx-audio", "llguidance", "huggingface-hub", "strands-agents")
@@ -91,7 +92,7 @@ def settings() -> Iterator[Finding]:
     try:
         found = origins()
     except ServerError as error:
-        yield Finding.problem("settings", str(error), "correct it; nothing starts until then")
+        yield Finding.problem("settings", for_person(error), "correct it; nothing starts until then")
         return
     changed = [f"{name} = {value!r} ({origin})" for name, value, origin in found if origin != "default"]
     yield Finding.ok("settings", "; ".join(changed) or f"all {len(found)} are as they come")
@@ -154,7 +155,7 @@ def http_service() -> Iterator[Finding]:
         try:
             read_token()
         except ServerError as error:
-            yield Finding.problem("HTTP token", str(error), "mcp-server-mlx token --new")
+            yield Finding.problem("HTTP token", for_person(error), "mcp-server-mlx token --new")
 
 
 def models() -> Iterator[Finding]:

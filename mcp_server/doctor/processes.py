@@ -20,6 +20,7 @@ from mcp_server.doctor.finding import Finding
 from mcp_server.host.launch import host_process
 from mcp_server.host.memory import memory_of
 from mcp_server.sizes import size
+from mcp_server.ways_out import for_person
 
 _ENGINE_SECONDS = 90.0
 _ENTRY_SECONDS = 30.0
@@ -60,13 +61,13 @@ async def engine() -> Finding:
     except (ServerError, TimeoutError, OSError) as error:
         return Finding.problem(
             "engine",
-            f"does not answer: {error or 'not in time'}",
+            f"does not answer: {for_person(error) or 'not in time'}",
             "`mcp-server-mlx stop`, then try again; its log says more",
         )
     finally:
         await client.close()
     if view is None or not isinstance(view.outcome, Generated):
-        said = from_wire(view.error) if view and view.error else "it gave no answer"
+        said = for_person(from_wire(view.error)) if view and view.error else "it gave no answer"
         return Finding.problem("engine", f"failed: {said}", "its log says more")
     took = time.monotonic() - began
     loaded = ", ".join(model.model for model in status.models)
@@ -88,7 +89,7 @@ async def client_entries() -> AsyncIterator[Finding]:
             entries = found.ours()
         except ServerError as error:
             yield Finding.problem(
-                client.title, str(error), f"correct the file, then `mcp-server-mlx setup {client.name}`"
+                client.title, for_person(error), f"correct the file, then `mcp-server-mlx setup {client.name}`"
             )
             continue
         if not entries:

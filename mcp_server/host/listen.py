@@ -24,6 +24,7 @@ from adapters.sockets import LINE_LIMIT, is_own_user
 from mcp_server.connection import CURRENT, Connection
 from mcp_server.host.library_watch import watch_library
 from mcp_server.server import make_server
+from mcp_server.ways_out import for_person
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ class Host:
             make_server(connection.settings)  # before the answer: a tool that does not exist is a wrong option
             answer: dict[str, Any] = {"ok": True, "version": __version__}
         except (ServerError, ValueError, KeyError, TypeError) as error:
-            connection, answer = None, {"error": str(error)}
+            connection, answer = None, {"error": for_person(error)}
         writer.write(json.dumps(answer).encode() + b"\n")
         await writer.drain()
         return connection

@@ -26,7 +26,7 @@ class Service:
         """Write the file. Raises InvalidRequest when its folder cannot be written."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(self.path, self.content)
+            write_whole(self.path, self.content, sync=True)
         except OSError as error:
             raise InvalidRequest(
                 f"{self.path} cannot be written: {error.strerror}; make its folder writable"

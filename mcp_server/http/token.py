@@ -18,7 +18,7 @@ def token_file() -> Path:
 def make_token() -> str:
     """Return a new token, in place of any before: clients that hold the old one are refused from now on."""
     token = secrets.token_urlsafe(_BYTES)
-    write_whole(token_file(), f"{token}\n".encode())
+    write_whole(token_file(), f"{token}\n".encode(), sync=True)
     return token
 
 

@@ -1,16 +1,16 @@
 """The answer of a tool whose text a model writes: a structured result with fixed names, and a text that says the same."""
 
-import os
-from pathlib import Path
 from typing import Any
 
 from mcp.types import CallToolResult, TextContent
 from pydantic import BaseModel, ConfigDict, Field
 
+from adapters.files import write_whole
 from adapters.places import outputs_folder
 from adapters.protocol.generation import Completion, FinishReason, Generated, Timing, Usage
 from adapters.protocol.jobs import Downloaded, JobState, JobView
 from adapters.settings import Settings
+from mcp_server.ways_out import error_text
 
 # Clients cut or refuse larger results: characters of one answer, and of all answers of a call together.
 MOST_CHARACTERS = 40_000
@@ -86,7 +86,7 @@ def answer_of(view: JobView, settings: Settings, several: bool | None = None) ->
         "job": view.job,
         "model": view.outcome.model if view.outcome else view.model,
         "phase": None if view.state in ("done", "failed") else str(view.progress),
-        "error": view.error["message"] if view.error else None,
+        "error": error_text(view.error),
     }
     if view.outcome and view.outcome.model in STARTER_NOTES:
         common["note"] = STARTER_NOTES[view.outcome.model]
@@ -107,7 +107,7 @@ def _answer(job: str, index: int, completion: Completion, outcome: Generated, mo
     text, file = bounded(completion.text, most, f"{job}-{index + 1}.txt", settings)
     return Answer(
         state="failed" if completion.error else "done",
-        error=completion.error["message"] if completion.error else None,
+        error=error_text(completion.error),
         text=text,
         truncated=file is not None,
         file=file,
@@ -128,10 +128,7 @@ def bounded(text: str, most: int, name: str, settings: Settings) -> tuple[str, s
     path = (settings.output or outputs_folder()) / name
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        draft = Path(f"{path}.part")
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-        draft.replace(path)
+        write_whole(path, text.encode(), sync=False)
     return text[:most], str(path)
 
 

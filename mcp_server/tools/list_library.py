@@ -25,6 +25,7 @@ from mcp_server.sizes import size
 from mcp_server.tools.answer import tool_result
 from mcp_server.tools.definition import Arguments, ToolDefinition, hints
 from mcp_server.tools.train_adapter import EvaluationAnswer
+from mcp_server.ways_out import error_text
 
 Kind = Literal["models", "adapters", "sessions", "jobs", "all"]
 
@@ -202,7 +203,7 @@ def _job_entries(status: EngineStatus | None) -> list[JobEntry]:
             model=view.model,
             phase=str(view.progress) if view.state in ("queued", "running") else None,
             created=view.created,
-            error=view.error["message"] if view.error else None,
+            error=error_text(view.error),
         )
         for view in (status.jobs if status else [])
     ]

@@ -34,6 +34,7 @@ from mcp_server.tools.answer import JobAnswer, tool_result
 from mcp_server.tools.definition import COMMON_PHASES, Arguments, JobTool, ToolDefinition, hints
 from mcp_server.tools.following import run
 from mcp_server.tools.names import named_model
+from mcp_server.ways_out import error_text
 
 _LARGEST = 4 << 30
 _LARGEST_PLOT = 1 << 20
@@ -100,7 +101,9 @@ async def train_adapter(arguments: TrainAdapterArguments, ctx: Context[Connectio
     answer = training_of(view, connection.settings, arguments.adapter)
     if view.state == "failed":
         error = from_wire(view.error or {})
-        raise type(error)(f"{error}. {answer.note}") if answer.note and "resume" not in str(error) else error
+        # The way to go on is added for that class where the error is shown.
+        told = error.subject is not None or "resume" in str(error)
+        raise type(error)(f"{error}. {answer.note}") if answer.note and not told else error
     return _result(answer)
 
 
@@ -177,7 +180,7 @@ def training_of(view: JobView, settings: Settings, adapter: str | None = None) -
         model=view.model,
         adapter=done.adapter if done else adapter,
         phase=None if view.state in FINISHED else str(view.progress),
-        error=view.error["message"] if view.error else None,
+        error=error_text(view.error),
         training=details,
     )
     if view.state in ("failed", "cancelled") and state.checkpoint is not None:

@@ -27,6 +27,7 @@ from mcp_server.tools.answer import MOST_CHARACTERS, STARTER_NOTES, AnswerTiming
 from mcp_server.tools.definition import COMMON_PHASES, Arguments, JobTool, ToolDefinition, hints
 from mcp_server.tools.following import run
 from mcp_server.tools.names import named_model
+from mcp_server.ways_out import error_text
 
 MOST_BYTES = 64 << 30
 MOST_SEGMENTS = 300
@@ -138,7 +139,7 @@ def transcript_of(view: JobView, settings: Settings) -> Transcript:
             truncated=len(so_far) > MOST_CHARACTERS,
             model=view.model,
             phase=None if view.state in ("done", "failed") else str(view.progress),
-            error=view.error["message"] if view.error else None,
+            error=error_text(view.error),
         )
     file, segments = outcome.file, _bounded_segments(outcome.segments)
     cut = len(outcome.rendered) > MOST_CHARACTERS or len(segments) < len(outcome.segments)

@@ -40,9 +40,7 @@ def _rendered(
     try:
         return list(tokenizer.apply_chat_template(messages, tools=tools or None, enable_thinking=thinking, **options))
     except Exception as error:  # templates raise what they like, jinja2's own errors among it
-        raise InvalidRequest(
-            f"this model's chat template refuses the messages: {str(error)[:300] or type(error).__name__}. Change their roles or order"
-        ) from error
+        raise template_refused(error) from error
 
 
 def rendered_text(
@@ -59,9 +57,14 @@ def rendered_text(
             messages, tools=tools or None, enable_thinking=thinking, add_generation_prompt=prompt, tokenize=False
         )
     except Exception as error:  # templates raise what they like, jinja2's own errors among it
-        raise InvalidRequest(
-            f"this model's chat template refuses the messages: {str(error)[:300] or type(error).__name__}. Change their roles or order"
-        ) from error
+        raise template_refused(error) from error
+
+
+def template_refused(error: Exception) -> InvalidRequest:
+    """Return what is told of a chat template's own error."""
+    return InvalidRequest(
+        f"this model's chat template refuses the messages: {str(error)[:300] or type(error).__name__}. Change their roles or order"
+    )
 
 
 def _joined(messages: list[Message]) -> str:

@@ -14,9 +14,10 @@ from mlx_vlm.prompt_utils import MODEL_CONFIG, apply_chat_template
 from mlx_vlm.utils import prepare_inputs, should_add_special_tokens
 from PIL import Image
 
-from adapters.errors import InvalidRequest, UnsupportedModel
+from adapters.errors import UnsupportedModel
 from adapters.media.images import Picture
 from adapters.media.video import Video
+from adapters.mlx.text.chat import template_refused
 from adapters.protocol.content import ImagePart, TextPart, VideoPart, parts_of
 
 # Media by the source that a message names.
@@ -104,9 +105,7 @@ def _rendered(
         texts = [m | {"content": _text(m["content"])} for m in messages]
         return str(apply_chat_template(processor, model.config, texts, num_images=count, **template))
     except Exception as error:  # templates raise what they like
-        raise InvalidRequest(
-            f"this model's chat template refuses the messages: {str(error)[:300] or type(error).__name__}. Change their roles or order"
-        ) from error
+        raise template_refused(error) from error
 
 
 def _text(content: Any) -> str:

@@ -4,7 +4,6 @@ A checkpoint is a folder of its own, made whole before `checkpoint.json` names i
 Whatever happens in between, the named one is complete.
 """
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from mlx.utils import tree_flatten, tree_unflatten
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from adapters.errors import TrainingFailed
+from adapters.files import sync_to_disk, write_whole
 from adapters.mlx.training.trainable import trained_weights
 from adapters.protocol.training import LossPoint
 from adapters.training.run_folder import CHECKPOINT
@@ -51,11 +51,11 @@ def save(folder: Path, model: Any, optimizer: Any, place: Place) -> None:
         mx.save_safetensors(str(draft / "weights.safetensors"), trained_weights(model))
         state: Any = tree_flatten(optimizer.state)
         mx.save_safetensors(str(draft / "optimizer.safetensors"), dict(state))
-        write_synced(draft / "place.json", place.model_dump_json())
+        write_whole(draft / "place.json", place.model_dump_json().encode(), sync=True)
         for path in draft.iterdir():
-            _sync(path)
-        _sync(draft)
-        write_synced(folder / CHECKPOINT, f'{{"iteration": {place.iteration}}}')
+            sync_to_disk(path)
+        sync_to_disk(draft)
+        write_whole(folder / CHECKPOINT, f'{{"iteration": {place.iteration}}}'.encode(), sync=True)
     except (OSError, RuntimeError) as error:  # mlx reports a failed write as a RuntimeError
         shutil.rmtree(draft, ignore_errors=True)
         raise TrainingFailed(
@@ -92,22 +92,3 @@ def left(folder: Path) -> str:
     """What a run that ends now leaves behind, in words."""
     iteration = latest(folder)
     return f"the checkpoint of iteration {iteration} is kept" if iteration is not None else "there is no checkpoint yet"
-
-
-def write_synced(path: Path, text: str) -> None:
-    """Write a file whole or not at all, for this user alone, on the disk when this returns."""
-    draft = path.with_name(f"{path.name}.part")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

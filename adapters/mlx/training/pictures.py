@@ -15,8 +15,7 @@ from mlx.utils import tree_flatten
 
 from adapters.datasets.rows import Row
 from adapters.errors import FileRefused, InvalidRequest
-from adapters.files import open_file
-from adapters.media.images import MOST_BYTES, Picture, read_data_uri, read_image
+from adapters.media.images import is_address, open_picture
 from adapters.mlx.loading import Reader
 from adapters.mlx.training.batches import Batch, make_batch
 from adapters.mlx.training.evaluation import Question
@@ -49,7 +48,7 @@ def _example(model: Any, reader: Reader, row: Row, index: int, name: str) -> Exa
     from adapters.mlx.text.images import look
 
     try:
-        media = {source: _picture(source) for source in row.images}
+        media = {source: open_picture(_resolved(source)) for source in row.images}
     except FileRefused as error:
         raise InvalidRequest(f"{row.origin}: {error}") from error
     _, answer = answer_of(reader.tokenizer, replace(row, messages=[_in_words(one) for one in row.messages]), index)
@@ -74,13 +73,9 @@ def _in_words(message: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _picture(source: str) -> Picture:
-    if source.startswith("data:"):
-        return read_image(read_data_uri(source, "the data URI"), "the data URI")
-    if source.startswith(("http://", "https://")):
-        raise FileRefused(f"{source[:200]} is an address, and training fetches nothing; save the picture to a file")
-    with open(open_file(Path(source).resolve(), MOST_BYTES), "rb") as file:
-        return read_image(file.read(MOST_BYTES + 1), source)
+def _resolved(source: str) -> str:
+    """Return a data URI or an address as it is, and a file by its real path: no link in it is followed later."""
+    return source if source.startswith("data:") or is_address(source) else str(Path(source).resolve())
 
 
 class Shown:

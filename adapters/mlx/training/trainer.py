@@ -14,6 +14,7 @@ from adapters import __version__
 from adapters.datasets.gathering import Dataset
 from adapters.datasets.rows import Row
 from adapters.errors import InvalidRequest, UnsupportedModel
+from adapters.files import write_whole
 from adapters.lora.check import CONFIG, WEIGHTS
 from adapters.lora.manifest import FILE as MANIFEST
 from adapters.lora.manifest import Manifest, fingerprint, revision
@@ -169,7 +170,7 @@ class Trainer:
             "lora_parameters": lora_parameters(work),
             "model": self._run.model,
         }
-        checkpoint.write_synced(draft / CONFIG, json.dumps(config, indent=2))
+        write_whole(draft / CONFIG, json.dumps(config, indent=2).encode(), sync=True)
         manifest = Manifest(
             model=self._run.model,
             fingerprint=fingerprint(self._run.model_folder),
@@ -189,7 +190,7 @@ class Trainer:
             validation_losses=place.validation_losses,
             evaluation=evaluation,
         )
-        checkpoint.write_synced(draft / MANIFEST, manifest.model_dump_json(indent=1))
+        write_whole(draft / MANIFEST, manifest.model_dump_json(indent=1).encode(), sync=True)
         plot_losses(place.losses, place.validation_losses, f"{work.adapter} on {self._run.model}", draft / PLOT)
         return install(draft, work.adapter)
 

@@ -18,10 +18,10 @@ from adapters.errors import (
     AnswerIncomplete,
     ContextOverflow,
     DoesNotFit,
-    EngineBusy,
     EngineStopped,
     InvalidRequest,
     JobNotFound,
+    TooManyJobs,
     UnsafeModel,
     UnsupportedModel,
     from_wire,
@@ -383,7 +383,7 @@ async def test_too_many_jobs_are_refused(own_home: Home, monkeypatch: pytest.Mon
     monkeypatch.setenv("MCP_SERVER_MLX_WAITING_JOBS", "1")
     async with own_home.engine() as engine:
         task, job_id = await begun(engine, endless())
-        with pytest.raises(EngineBusy, match="check-job"):
+        with pytest.raises(TooManyJobs, match="wait for some, or cancel some"):
             await outcome(engine, ask("Hello"))
         await engine.cancel(job_id)
         await task

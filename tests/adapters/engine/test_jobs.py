@@ -188,6 +188,23 @@ def test_old_results_are_removed_and_new_ones_kept(tmp_path: Path) -> None:
     assert [path.stem for path in tmp_path.iterdir()] == ["gen-000000000002"]
 
 
+def test_drafts_that_a_killed_engine_left_are_removed_when_they_are_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = JobStore(tmp_path, keep_hours=1)
+    with monkeypatch.context() as killed:
+        killed.setattr(Path, "unlink", lambda *_, **__: None)
+        killed.setattr(Path, "replace", lambda *_: None)
+        store.save(view("gen-000000000001"))
+    (draft,) = tmp_path.iterdir()
+    store.prune()
+    assert draft.exists()
+    long_ago = time.time() - 7200
+    os.utime(draft, (long_ago, long_ago))
+    store.prune()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_file_that_is_no_job_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "gen-000000000003.json").write_text("{")
     store = JobStore(tmp_path, 24)

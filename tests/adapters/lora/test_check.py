@@ -9,7 +9,7 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from adapters.errors import AdapterNotFound, BadAdapter, InvalidRequest
+from adapters.errors import AdapterNotFound, BadAdapter, InvalidRequest, OutsideGrants
 from adapters.lora import trained_adapters as library
 from adapters.lora.check import CONFIG, WEIGHTS, check_files
 from adapters.models.starters import STARTERS
@@ -149,7 +149,7 @@ def test_a_folder_outside_the_grants_is_refused(shelf: Path, tmp_path: Path, ada
     settings = for_client({})
     granted = tmp_path / "granted"
     granted.mkdir()
-    with pytest.raises(AdapterNotFound, match="outside the granted folders"):
+    with pytest.raises(OutsideGrants, match="outside the granted folders"):
         library.resolve_adapter(str(tmp_path / "elsewhere"), settings, [granted])
     assert library.resolve_adapter(str(shelf), settings, [granted]).folder == shelf.resolve()
 

@@ -5,13 +5,14 @@ import io
 import struct
 import time
 import zlib
+from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
 from adapters.errors import FileRefused
-from adapters.media.images import MOST_PIXELS_SEEN, read_data_uri, read_image
+from adapters.media.images import MOST_PIXELS_SEEN, open_picture, read_data_uri, read_image
 
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
@@ -155,3 +156,20 @@ def test_a_data_uri_gives_its_bytes() -> None:
 def test_a_data_uri_that_is_none_is_refused(uri: str) -> None:
     with pytest.raises(FileRefused, match=r"data URI|base64"):
         read_data_uri(uri, "it")
+
+
+def test_a_picture_is_opened_by_its_path_or_as_a_data_uri(tmp_path: Path) -> None:
+    content = encoded(square(), "PNG")
+    (tmp_path / "square.png").write_bytes(content)
+    uri = "data:image/png;base64," + base64.b64encode(content).decode()
+    assert open_picture(str(tmp_path / "square.png")).digest == open_picture(uri).digest
+
+
+def test_a_picture_is_not_opened_through_a_link_nor_fetched(tmp_path: Path) -> None:
+    (tmp_path / "square.png").write_bytes(encoded(square(), "PNG"))
+    (tmp_path / "link.png").symlink_to(tmp_path / "square.png")
+    with pytest.raises(FileRefused, match=r"link\.png cannot be opened"):
+        open_picture(str(tmp_path / "link.png"))
+    for address in ("http://example.com/a.png", "https://example.com/a.png"):
+        with pytest.raises(FileRefused, match="is an address, and none is fetched here"):
+            open_picture(address)

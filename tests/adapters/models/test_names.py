@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.errors import ModelNotFound, UnsupportedModel
+from adapters.errors import DownloadForbidden, ModelNotFound, OutsideGrants, UnsupportedModel
 from adapters.models.names import resolve
 from adapters.models.starters import STARTERS
 from adapters.settings import Settings, for_client
@@ -37,15 +37,16 @@ def test_a_folder_is_named_by_its_path(settings: Settings, tmp_path: Path) -> No
 
 def test_a_folder_outside_the_grants_is_refused(settings: Settings, tmp_path: Path) -> None:
     folder = copy_of_starter(tmp_path / "mine")
-    with pytest.raises(ModelNotFound, match="--allow"):
+    with pytest.raises(OutsideGrants, match="outside the granted folders") as refused:
         resolve(str(folder), settings, readable=[tmp_path / "other"])
+    assert refused.value.subject == str(tmp_path)
 
 
 def test_a_link_out_of_the_grants_is_refused(settings: Settings, tmp_path: Path) -> None:
     folder = copy_of_starter(tmp_path / "mine")
     (tmp_path / "granted").mkdir()
     (tmp_path / "granted" / "link").symlink_to(folder)
-    with pytest.raises(ModelNotFound, match="outside the granted folders"):
+    with pytest.raises(OutsideGrants, match="outside the granted folders"):
         resolve(str(tmp_path / "granted" / "link"), settings, readable=[tmp_path / "granted"])
 
 
@@ -65,7 +66,7 @@ def test_a_hub_model_that_is_not_here_must_be_fetched(settings: Settings) -> Non
 
 
 def test_offline_forbids_to_fetch(isolated: Path) -> None:
-    with pytest.raises(ModelNotFound, match="--offline forbids"):
+    with pytest.raises(DownloadForbidden, match="offline mode forbids"):
         resolve("some-org/some-model", for_client({"offline": True}))
 
 

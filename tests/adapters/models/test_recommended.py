@@ -8,7 +8,7 @@ from unittest import mock
 import psutil
 import pytest
 
-from adapters.errors import DoesNotFit, ModelNotFound
+from adapters.errors import DoesNotFit
 from adapters.models.names import HUB_ID, resolve
 from adapters.models.recommended import ABILITIES, default_model, recommended, suiting, table
 from adapters.settings import GB, Settings, for_client
@@ -94,5 +94,5 @@ def test_the_settings_win_over_the_table(machine: Any, isolated: Path) -> None:
 def test_recommended_is_downloaded_and_so_refused_offline(machine: Any, isolated: Path) -> None:
     machine(16)
     assert resolve("recommended", for_client({})).folder is None
-    with pytest.raises(ModelNotFound, match="--offline"):
+    with pytest.raises(DownloadForbidden, match="offline mode"):
         resolve("recommended", for_client({"offline": True}))
