@@ -19,11 +19,18 @@ from pydantic_settings import (
 )
 
 from adapters.errors import InvalidRequest
+from adapters.options import OPTIONS
 from adapters.places import config_folder
 
 GB = 1_000_000_000
 Names = Annotated[tuple[str, ...], NoDecode]
 Folders = Annotated[tuple[Path, ...], NoDecode]
+
+
+def _option(name: str, default: Any) -> Any:
+    """Return the field of a client's option, with the bounds and the words of the table."""
+    least, most = OPTIONS[name].bounds or (None, None)
+    return Field(default=default, ge=least, le=most, description=OPTIONS[name].help)
 
 
 class Settings(BaseSettings):
@@ -33,17 +40,17 @@ class Settings(BaseSettings):
 
     from_environment: ClassVar[bool] = True
 
-    # What a client may do. These are also options of the shim.
-    allow: Folders = Field(default=(), description="folders whose files tools may read")
-    output: Path | None = Field(default=None, description="folder that results are written to")
-    reply_within: float = Field(default=45.0, ge=1, le=3600, description="seconds within which a tool answers")
-    read_only: bool = Field(default=False, description="leave out the tools that change anything")
-    tools: Names = Field(default=(), description="offer only these tools")
-    model: str = Field(default="auto", description="what the model name `default` stands for")
-    vision_model: str = Field(default="auto", description="the default model for pictures")
-    speech_model: str = Field(default="auto", description="the default model for speech")
-    offline: bool = Field(default=False, description="never touch the network")
-    standalone: bool = Field(default=False, description="run everything in this one process")
+    # What a client may do: the options of `adapters.options`, which also describes them.
+    allow: Folders = _option("allow", ())
+    output: Path | None = _option("output", None)
+    reply_within: float = _option("reply_within", 45.0)
+    read_only: bool = _option("read_only", False)
+    tools: Names = _option("tools", ())
+    model: str = _option("model", "auto")
+    vision_model: str = _option("vision_model", "auto")
+    speech_model: str = _option("speech_model", "auto")
+    offline: bool = _option("offline", False)
+    standalone: bool = _option("standalone", False)
 
     # What the operator decides for all clients.
     allowed_models: Names = Field(default=("*",), description="patterns of hub models that may be downloaded")

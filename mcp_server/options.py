@@ -3,10 +3,7 @@
 import os
 
 from adapters import __version__
-
-# Options with a value, and those without. Each is also an environment variable MCP_SERVER_MLX_<NAME>.
-_VALUED = ("allow", "output", "reply_within", "tools", "model", "vision_model", "speech_model")
-_SWITCHES = ("read_only", "offline", "standalone")
+from adapters.options import OPTIONS
 
 
 class OptionError(ValueError):
@@ -14,33 +11,42 @@ class OptionError(ValueError):
 
 
 def read_options(arguments: list[str]) -> dict[str, object]:
-    """The options on the command line, over those in the environment. Raises OptionError."""
+    """Return the options on the command line, over those in the environment (MCP_SERVER_MLX_<NAME>).
+
+    Raises OptionError for an option that is not known, and for a value that is missing or too many.
+    """
     options: dict[str, object] = {}
-    for name in (*_VALUED, *_SWITCHES):
+    for name in OPTIONS:
         if value := os.environ.get(f"MCP_SERVER_MLX_{name.upper()}"):
             options[name] = value
     folders: list[str] = []
     rest = list(arguments)
     while rest:
-        word, _, value = rest.pop(0).partition("=")
-        name = word.removeprefix("--").replace("-", "_")
-        if not word.startswith("--") or name not in (*_VALUED, *_SWITCHES):
-            known = " ".join("--" + name.replace("_", "-") for name in (*_VALUED, *_SWITCHES))
+        word, equals, value = rest.pop(0).partition("=")
+        option = OPTIONS.get(word.removeprefix("--").replace("-", "_"))
+        if option is None or not word.startswith("--"):
+            known = " ".join(option.flag for option in OPTIONS.values())
             raise OptionError(
                 f"unknown option {word!r}; options are {known}; `mcp-server-mlx --help` lists the commands"
             )
-        if name in _SWITCHES:
-            options[name] = True
+        if option.kind == "switch":
+            if equals:
+                raise OptionError(
+                    f"{word} takes no value, and {value!r} was given; leave the option out to switch it off"
+                )
+            options[option.name] = True
             continue
-        if not value:
-            if not rest:
-                raise OptionError(f"{word} needs a value")
+        if not equals and rest:
             value = rest.pop(0)
-        if name == "allow":
-            folders.append(os.path.abspath(os.path.expanduser(value)))
-            options["allow"] = folders
+        if not value:
+            raise OptionError(f"{word} needs a value")
+        if option.kind in ("folders", "folder"):
+            value = os.path.abspath(os.path.expanduser(value))
+        if option.kind == "folders":
+            folders.append(value)
+            options[option.name] = folders
         else:
-            options[name] = os.path.abspath(os.path.expanduser(value)) if name == "output" else value
+            options[option.name] = value
     return options
 
 

@@ -1,8 +1,9 @@
 """The local tools for a Strands agent: the server as a subprocess, with time-outs that fit its deadline."""
 
+import inspect
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,12 @@ from typing import Any
 from mcp import StdioServerParameters, stdio_client
 from strands.tools.mcp import MCPClient
 
-from adapters.errors import InvalidRequest
+from adapters.command_line import checked_options, command_line
+from adapters.options import OPTIONS
+from adapters.settings import read_settings
 from adapters.strands.messages import check_tool_name
+
+Progress = Callable[[float, float | None, str | None], Awaitable[None]]
 
 # What a tool's answer may take beyond its deadline: the start of the engine, and a busy machine.
 _PATIENCE_SECONDS = 20.0
@@ -19,38 +24,20 @@ _START_SECONDS = 60
 _LONGEST_TOOL = "describe-image"
 
 
-def local_tools(
-    *,
-    allow: Sequence[str | Path] = (),
-    tools: Sequence[str] = (),
-    model: str | None = None,
-    vision_model: str | None = None,
-    speech_model: str | None = None,
-    read_only: bool = False,
-    offline: bool = False,
-    reply_within: float = 45.0,
-    prefix: str | None = None,
-    progress: Any = None,
-) -> MCPClient:
-    """The tools of the server on this machine: `Agent(tools=[local_tools(allow=["/data"])])`.
+def local_tools(*, prefix: str | None = None, progress: Progress | None = None, **options: Any) -> MCPClient:
+    """Return the tools of the server on this machine: `Agent(tools=[local_tools(allow=["/data"])])`.
 
-    `allow` are the folders whose files they may read, `tools` those to offer (all by default). `progress` is awaited with
-    (done, total, message); left out, progress goes to stderr. Raises InvalidRequest for a prefix that no tool's name may
-    have, or an option that is out of range.
+    `progress` is awaited with (done, total, message); left out, progress goes to stderr. Raises InvalidRequest for a
+    prefix that no tool's name may have, for an option that is not known, and for one whose value cannot be.
     """
     if prefix is not None:
         check_tool_name(f"{prefix}_{_LONGEST_TOOL}")
-    if not 1 <= reply_within <= 3600:
-        raise InvalidRequest(f"reply_within={reply_within:g} is not between 1 and 3600 seconds; 45 suits most")
-    options = ["--reply-within", f"{reply_within:g}"]
-    for folder in allow:
-        options += ["--allow", str(Path(folder).expanduser().absolute())]
-    for flag, value in (("--model", model), ("--vision-model", vision_model), ("--speech-model", speech_model)):
-        options += [flag, value] if value else []
-    options += ["--tools", ",".join(tools)] if tools else []
-    options += ["--read-only"] * read_only + ["--offline"] * offline
+    given = checked_options(options)
+    # The server reads the same environment and the same file: this is the deadline that it will keep.
+    reply_within = read_settings(**given).reply_within
+    words = command_line({**given, "reply_within": reply_within})
     # This interpreter, absolutely: an agent's process may have any PATH.
-    command = StdioServerParameters(command=sys.executable, args=["-m", "mcp_server", *options], env=dict(os.environ))
+    command = StdioServerParameters(command=sys.executable, args=["-m", "mcp_server", *words], env=dict(os.environ))
     return _LocalTools(
         lambda: stdio_client(command),
         timeout=timedelta(seconds=reply_within + _PATIENCE_SECONDS),
@@ -58,6 +45,30 @@ def local_tools(
         progress_callback=progress or _to_stderr,
         startup_timeout=_START_SECONDS,
     )
+
+
+def _tell_editors() -> None:
+    """Give `local_tools` the table's options in its signature and its docstring, as `help(local_tools)` shows them."""
+    signature = inspect.signature(local_tools)
+    own = [one for one in signature.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
+    options = [
+        inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_TYPES[option.kind])
+        for option in OPTIONS.values()
+    ]
+    local_tools.__signature__ = signature.replace(parameters=[*options, *own])  # pyright: ignore[reportFunctionMemberAccess]
+    listed = "\n".join(f"    {option.name}: {option.help}." for option in OPTIONS.values())
+    local_tools.__doc__ = f"{inspect.getdoc(local_tools) or ''}\n\nThe options, each left out by default:\n{listed}\n"
+
+
+_TYPES = {
+    "folders": Sequence[str | Path],
+    "folder": str | Path,
+    "seconds": float,
+    "names": Sequence[str],
+    "name": str,
+    "switch": bool,
+}
+_tell_editors()
 
 
 class _LocalTools(MCPClient):

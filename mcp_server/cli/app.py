@@ -11,6 +11,7 @@ from adapters import __version__
 from adapters.errors import ServerError
 from adapters.sockets import SocketFolderError
 from mcp_server.cli import adapters, call, doctor, models, running, serving, sessions, setup
+from mcp_server.cli.client_options import described_options
 from mcp_server.ways_out import for_person
 
 console = Console()
@@ -23,8 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=(
         "Local models for MCP clients. Without a command this is the server that a client starts over stdio; "
-        "its options are --allow FOLDER (repeatable), --output FOLDER, --reply-within SECONDS, --read-only, "
-        "--tools a,b, --model NAME, --vision-model NAME, --speech-model NAME, --offline, --standalone."
+        f"its options are {described_options()}."
     ),
 )
 app.add_typer(models.app, name="models")

@@ -4,12 +4,12 @@ import asyncio
 import json
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
+from adapters.command_line import command_line
 from adapters.errors import InvalidRequest, ServerError, innermost
 
 if TYPE_CHECKING:
@@ -26,12 +26,11 @@ _WAIT_SECONDS = 40
 def call(
     tool: Annotated[str, typer.Argument(help="The tool, such as generate.")],
     arguments: Annotated[list[str], typer.Argument(help="name=value each; lists and objects as JSON.")] = [],  # noqa: B006
-    allow: Annotated[list[Path], typer.Option(help="A folder that it may read, besides this one. Repeatable.")] = [],  # noqa: B006
+    allow: Annotated[list[str], typer.Option(help="A folder that it may read, besides this one. Repeatable.")] = [],  # noqa: B006
     as_json: Annotated[bool, typer.Option("--json", help="Print the structured answer.")] = False,
 ) -> None:
     """Call a tool as a client would, wait until it is done, and print its answer."""
-    options = [word for folder in allow for word in ("--allow", str(folder.absolute()))]
-    result = asyncio.run(_call(tool, arguments, options))
+    result = asyncio.run(_call(tool, arguments, command_line({"allow": allow})))
     text = "\n".join(block.text for block in result.content if block.type == "text")
     if result.is_error:
         raise ServerError(text)
@@ -61,14 +60,14 @@ async def _result(client: "Client", tool: str, arguments: list[str]) -> "CallToo
     schemas = {one.name: one.input_schema for one in (await client.list_tools()).tools}
     if tool not in schemas:
         raise InvalidRequest(f"there is no tool {tool!r}; tools are {', '.join(schemas)}")
-    result = await client.call_tool(tool, read_arguments(arguments, schemas[tool]), progress_callback=_told)
+    result = await client.call_tool(tool, read_arguments(arguments, schemas[tool]), progress_callback=_print_progress)
     while not result.is_error and (result.structured_content or {}).get("state") in _UNDER_WAY:
         waited = {"job": (result.structured_content or {})["job"], "wait_seconds": _WAIT_SECONDS}
-        result = await client.call_tool("check-job", waited, progress_callback=_told)
+        result = await client.call_tool("check-job", waited, progress_callback=_print_progress)
     return result
 
 
-async def _told(progress: float, total: float | None, message: str | None) -> None:
+async def _print_progress(progress: float, total: float | None, message: str | None) -> None:
     del total
     if errors.is_terminal:
         errors.print(f"{progress:.0f} %  {message or ''}", style="dim", highlight=False)

@@ -2,14 +2,15 @@
 
 import logging
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from adapters.command_line import command_line
 from adapters.errors import EngineBusy, InvalidRequest
 from adapters.settings import Settings, read_settings
+from mcp_server.cli.client_options import with_client_options
 from mcp_server.host.launch import host_process
 from mcp_server.http import DEFAULT_PORT
 from mcp_server.http.token import make_token, read_token, token_file
@@ -18,20 +19,14 @@ console = Console()
 errors = Console(stderr=True)
 
 
+@with_client_options()
 def serve(
     http: Annotated[bool, typer.Option("--http", help="Serve Streamable HTTP as well, behind a token.")] = False,
     address: Annotated[str, typer.Option(help="Where HTTP listens.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port of HTTP.")] = DEFAULT_PORT,
     http_host: Annotated[list[str], typer.Option(help="A host name that clients use. Repeatable.")] = [],  # noqa: B006
-    allow: Annotated[list[Path], typer.Option(help="A folder that HTTP clients' tools may read. Repeatable.")] = [],  # noqa: B006
-    output: Annotated[Path | None, typer.Option(help="Where answers go that are too long.")] = None,
-    reply_within: Annotated[float | None, typer.Option(help="Seconds within which a tool answers.")] = None,
-    tools: Annotated[str | None, typer.Option(help="Offer only these tools: a,b.")] = None,
-    model: Annotated[str | None, typer.Option(help="The default model.")] = None,
-    vision_model: Annotated[str | None, typer.Option(help="The default model of describe-image.")] = None,
-    speech_model: Annotated[str | None, typer.Option(help="The default model of transcribe.")] = None,
-    read_only: Annotated[bool, typer.Option("--read-only", help="Leave out the tools that change anything.")] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False,
+    *,
+    options: dict[str, Any],
     install: Annotated[
         bool, typer.Option("--install", help="Have it started at every log-in, with these options.")
     ] = False,
@@ -44,23 +39,12 @@ def serve(
     from mcp_server.host.__main__ import LOG_FORMAT, stay
     from mcp_server.http.serving import Address
 
-    flags = _flags(
-        allow=tuple(folder.absolute() for folder in allow),
-        output=output.absolute() if output else None,
-        reply_within=reply_within,
-        tools=tools,
-        model=model,
-        vision_model=vision_model,
-        speech_model=speech_model,
-        read_only=read_only,
-        offline=offline,
-    )
     if install or uninstall:
-        _service(_arguments(flags, Address(address, port, tuple(http_host))), uninstall)
+        _service(_arguments(options, Address(address, port, tuple(http_host))), uninstall)
         return
-    if not http and (flags or http_host):
+    if not http and (options or http_host):
         raise InvalidRequest("these options are for HTTP; add --http, or leave them out")
-    settings = read_settings(**flags)
+    settings = read_settings(**options)
     where = Address(address, port, tuple(http_host)) if http else None
     other = host_process()
     if other and where is None:
@@ -74,11 +58,6 @@ def serve(
 def token(new: Annotated[bool, typer.Option("--new", help="Make another; the old one stops working.")] = False) -> None:
     """Show the token that HTTP clients must send."""
     sys.stdout.write(f"{make_token() if new else read_token()}\n")
-
-
-def _flags(**given: Any) -> dict[str, Any]:
-    """The options that were given."""
-    return {name: value for name, value in given.items() if value is not None and value is not False and value != ()}
 
 
 def _tell(where: Any, settings: Settings) -> None:
@@ -96,17 +75,11 @@ def _tell(where: Any, settings: Settings) -> None:
     )
 
 
-def _arguments(flags: dict[str, Any], where: Any) -> list[str]:
-    """The command line of the same service, for the system to start."""
-    read_settings(**flags)
-    made = ["serve", "--http", "--address", where.host, "--port", str(where.port)]
-    for name in where.names:
-        made += ["--http-host", name]
-    for name, value in flags.items():
-        option = f"--{name.replace('_', '-')}"
-        values = [] if value is True else value if isinstance(value, tuple) else (value,)
-        made += [option] if value is True else [word for one in values for word in (option, str(one))]
-    return made
+def _arguments(options: dict[str, Any], where: Any) -> list[str]:
+    """Return the command line of the same service, for the system to start. Raises InvalidRequest for wrong options."""
+    read_settings(**options)
+    names = [word for name in where.names for word in ("--http-host", name)]
+    return ["serve", "--http", "--address", where.host, "--port", str(where.port), *names, *command_line(options)]
 
 
 def _service(arguments: list[str], uninstall: bool) -> None:

@@ -3,7 +3,7 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -11,8 +11,10 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+from adapters.command_line import checked_options, command_line
 from adapters.errors import InvalidRequest
 from adapters.settings import read_settings
+from mcp_server.cli.client_options import with_client_options
 from mcp_server.clients.configuration import Configuration, configuration
 from mcp_server.clients.entry import make_entry
 from mcp_server.clients.known import CLIENTS, KnownClient, known_client
@@ -22,20 +24,13 @@ console = Console()
 _NAMES = ", ".join(client.name for client in CLIENTS)
 
 
+@with_client_options(allow="Asked for if left out.", reply_within="By default what fits the client.")
 def setup(
     client: Annotated[
         str | None, typer.Argument(help=f"One of {_NAMES}. Without one, shows which of them are here.")
     ] = None,
-    allow: Annotated[
-        list[Path], typer.Option(help="A folder that its tools may read. Repeatable; asked for if left out.")
-    ] = [],  # noqa: B006
-    model: Annotated[str | None, typer.Option(help="The default model of generate.")] = None,
-    vision_model: Annotated[str | None, typer.Option(help="The default model of describe-image.")] = None,
-    speech_model: Annotated[str | None, typer.Option(help="The default model of transcribe.")] = None,
-    reply_within: Annotated[float | None, typer.Option(help="Seconds; by default what fits the client.")] = None,
-    tools: Annotated[str | None, typer.Option(help="Offer only these tools: a,b.")] = None,
-    read_only: Annotated[bool, typer.Option("--read-only", help="Leave out the tools that change anything.")] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False,
+    *,
+    options: dict[str, Any],
     name: Annotated[str, typer.Option(help="The entry's name.")] = "mlx",
     project: Annotated[
         Path | None, typer.Option(help="Write the configuration of this project's folder instead.")
@@ -46,8 +41,7 @@ def setup(
 ) -> None:
     """Put this server into a client's configuration, or take it out. Shows the difference first; keeps a backup."""
     if client is None:
-        given = (allow, model, vision_model, speech_model, reply_within, tools, project)
-        if any((*given, read_only, offline, dry_run, remove, yes)):
+        if any((options, project, dry_run, remove, yes)):
             raise InvalidRequest(f"name the client that these options are for: {_NAMES}")
         _overview()
         return
@@ -55,9 +49,9 @@ def setup(
     if remove:
         changed = found.without_entry(name)
     else:
-        folders = allow or ([] if yes or dry_run else _asked_folders())
-        options = _options(folders, model, vision_model, speech_model, reply_within, tools, read_only, offline)
-        changed = found.with_entry(name, make_entry(found.client, options))
+        if not (options.get("allow") or yes or dry_run):
+            options["allow"] = _asked_folders()
+        changed = found.with_entry(name, make_entry(found.client, _words(options)))
     _carry_out(found, changed, dry_run=dry_run, yes=yes)
 
 
@@ -80,36 +74,16 @@ def _state(client: KnownClient) -> str:
         return str(error)
 
 
-def _options(
-    folders: list[Path],
-    model: str | None,
-    vision_model: str | None,
-    speech_model: str | None,
-    reply_within: float | None,
-    tools: str | None,
-    read_only: bool,
-    offline: bool,
-) -> list[str]:
-    """The server's options, checked: an entry that cannot start is not written."""
-    absolute = [folder.expanduser().absolute() for folder in folders]
-    if missing := [folder for folder in absolute if not folder.is_dir()]:
+def _words(options: dict[str, Any]) -> list[str]:
+    """Return the options as the entry's words, checked: an entry that cannot start is not written."""
+    given = checked_options(options)
+    if missing := [folder for folder in given.get("allow", []) if not Path(folder).is_dir()]:
         raise InvalidRequest(f"{missing[0]} is not a folder; grant one that is there")
-    made = [word for folder in absolute for word in ("--allow", str(folder))]
-    valued = {
-        "model": model,
-        "vision-model": vision_model,
-        "speech-model": speech_model,
-        "reply-within": f"{reply_within:g}" if reply_within is not None else None,
-        "tools": tools,
-    }
-    given = {option: value for option, value in valued.items() if value is not None}
-    made += [word for option, value in given.items() for word in (f"--{option}", value)]
-    made += ["--read-only"] * read_only + ["--offline"] * offline
     from mcp_server.server import selected_tools  # here: it imports the SDK
 
-    settings = read_settings(**{option.replace("-", "_"): value for option, value in given.items()})
-    selected_tools(read_only, settings.tools)
-    return made
+    settings = read_settings(**given)
+    selected_tools(settings.read_only, settings.tools)
+    return command_line(given)
 
 
 def _asked_folders() -> list[Path]:

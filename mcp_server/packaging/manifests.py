@@ -6,6 +6,7 @@ Sources: github.com/anthropics/mcpb, MANIFEST.md; the registry's schema of 2025-
 from typing import Any
 
 from adapters import __version__
+from adapters.options import OPTIONS, ClientOption
 from mcp_server.server import TITLE
 from mcp_server.tools import ALL_TOOLS
 
@@ -18,6 +19,16 @@ Text, vision and speech models that run on this machine, for private or cheap wo
 leaves it. Its tools read only the folders that you choose. Record corrections, train a small adapter on them, and use it in \
 the next call. Tiny demonstration models come with it; `models pull recommended` gets real ones."""
 START = "start.py"
+# The models that a person may choose in the bundle's form, with their titles there.
+_MODELS = {"model": "Text model", "vision_model": "Vision model", "speech_model": "Speech model"}
+_FOLDER_PICKER = {
+    "type": "directory",
+    "title": "Folders that its tools may read",
+    "description": "Text files, pictures and recordings in these folders, and nothing else.",
+    "multiple": True,
+    "required": False,
+    "default": [],
+}
 
 
 def bundle_manifest() -> dict[str, Any]:
@@ -38,46 +49,18 @@ def bundle_manifest() -> dict[str, Any]:
             "mcp_config": {
                 "command": "uv",
                 "args": ["run", "--no-dev", "--directory", "${__dirname}", START, "${user_config.folders}"],
-                "env": {
-                    "MCP_SERVER_MLX_MODEL": "${user_config.model}",
-                    "MCP_SERVER_MLX_VISION_MODEL": "${user_config.vision_model}",
-                    "MCP_SERVER_MLX_SPEECH_MODEL": "${user_config.speech_model}",
-                },
+                "env": {f"MCP_SERVER_MLX_{name.upper()}": f"${{user_config.{name}}}" for name in _MODELS},
             },
         },
         "tools": [{"name": tool.name, "description": tool.description.split(". ")[0] + "."} for tool in ALL_TOOLS],
         "prompts_generated": True,
-        "user_config": {
-            "folders": {
-                "type": "directory",
-                "title": "Folders that its tools may read",
-                "description": "Text files, pictures and recordings in these folders, and nothing else.",
-                "multiple": True,
-                "required": False,
-                "default": [],
-            },
-            **{
-                name: {
-                    "type": "string",
-                    "title": title,
-                    "description": "A model of the hub, or auto: the best recommended one that is on this machine.",
-                    "default": "auto",
-                    "required": False,
-                }
-                for name, title in (
-                    ("model", "Text model"),
-                    ("vision_model", "Vision model"),
-                    ("speech_model", "Speech model"),
-                )
-            },
-        },
+        "user_config": {"folders": _FOLDER_PICKER, **{name: _model_field(name) for name in _MODELS}},
         "compatibility": {"platforms": ["darwin", "linux"], "runtimes": {"python": ">=3.11"}},
     }
 
 
 def registry_entry() -> dict[str, Any]:
     """server.json, for the registry of MCP servers."""
-    options = ("allow", "model", "vision-model", "speech-model", "reply-within")
     return {
         "$schema": "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json",
         "name": REGISTRY_NAME,
@@ -91,20 +74,22 @@ def registry_entry() -> dict[str, Any]:
                 "version": __version__,
                 "runtimeHint": "uvx",
                 "transport": {"type": "stdio"},
-                "packageArguments": [
-                    {"type": "named", "name": f"--{option}", "description": _OPTIONS[option], "isRequired": False}
-                    | ({"isRepeated": True, "format": "filepath"} if option == "allow" else {})
-                    for option in options
-                ],
+                "packageArguments": [_argument(OPTIONS[name]) for name in ("allow", *_MODELS, "reply_within")],
             }
         ],
     }
 
 
-_OPTIONS = {
-    "allow": "A folder whose files the tools may read",
-    "model": "The default model of generate",
-    "vision-model": "The default model of describe-image",
-    "speech-model": "The default model of transcribe",
-    "reply-within": "Seconds within which a tool answers",
-}
+def _model_field(name: str) -> dict[str, Any]:
+    return {
+        "type": "string",
+        "title": _MODELS[name],
+        "description": f"{OPTIONS[name].help}: one of the hub, or auto for the best recommended one on this machine.",
+        "default": "auto",
+        "required": False,
+    }
+
+
+def _argument(option: ClientOption) -> dict[str, Any]:
+    named = {"type": "named", "name": option.flag, "description": option.help, "isRequired": False}
+    return named | ({"isRepeated": True, "format": "filepath"} if option.kind == "folders" else {})

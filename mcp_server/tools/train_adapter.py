@@ -12,7 +12,7 @@ from mcp.types import CallToolResult, ImageContent
 from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.engine.training import resumed_work
-from adapters.errors import FileRefused, InvalidRequest, from_wire
+from adapters.errors import FileRefused, InvalidRequest, NothingToLearn, from_wire
 from adapters.files import open_file
 from adapters.lora.trained_adapters import check_free
 from adapters.protocol.jobs import FINISHED, JobView
@@ -109,7 +109,7 @@ async def train_adapter(arguments: TrainAdapterArguments, ctx: Context[Connectio
 
 async def _anew(connection: Connection, arguments: TrainAdapterArguments) -> Train:
     if arguments.sessions is None and arguments.dataset is None:
-        raise InvalidRequest("there is nothing to learn from; name sessions (list-library shows them) or a dataset")
+        raise NothingToLearn("there is nothing to learn from; name sessions or a dataset")
     if arguments.iterations is not None and arguments.epochs is not None:
         raise InvalidRequest("iterations and epochs say the same in two ways; give one of them")
     for name in arguments.sessions or []:

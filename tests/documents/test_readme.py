@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from adapters.options import OPTIONS
 from adapters.settings import Settings
 from adapters.starter.recipes.text.words import NOUNS
 from mcp_server.cli.demo import SAMPLES
@@ -193,6 +194,10 @@ def test_every_setting_and_every_command_is_described(shared_home: Home) -> None
     assert len(commands) >= 10
     for command in commands:
         assert f"`{COMMAND} {command}" in README, command
+
+
+def test_the_flags_of_the_settings_are_the_options_of_a_client() -> None:
+    assert set(re.findall(r"^\| `(--[a-z-]+)", README, re.MULTILINE)) == {option.flag for option in OPTIONS.values()}
 
 
 @pytest.mark.parametrize("name", ["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/README.md"])

@@ -8,7 +8,7 @@ from unittest import mock
 import psutil
 import pytest
 
-from adapters.errors import DoesNotFit
+from adapters.errors import DoesNotFit, DownloadForbidden
 from adapters.models.names import HUB_ID, resolve
 from adapters.models.recommended import ABILITIES, default_model, recommended, suiting, table
 from adapters.settings import GB, Settings, for_client

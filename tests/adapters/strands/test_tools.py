@@ -1,5 +1,6 @@
 """The local tools in an agent, and the examples, as a builder runs them."""
 
+import inspect
 import secrets
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from strands import Agent
 
 from adapters.errors import InvalidRequest
 from adapters.models.starters import STARTER
+from adapters.options import OPTIONS
 from adapters.recordings import store
 from adapters.recordings.conversation import Conversation, RecordedMessage
 from adapters.strands import MLXModel, local_tools
@@ -92,3 +94,22 @@ def test_what_cannot_work_is_told_at_construction() -> None:
             local_tools(prefix=prefix)
     with pytest.raises(InvalidRequest, match="reply_within"):
         local_tools(reply_within=0)
+    with pytest.raises(InvalidRequest, match="no option 'alow'"):
+        local_tools(alow=["/data"])
+    with pytest.raises(InvalidRequest, match="a list of folders"):
+        local_tools(allow="/data")
+
+
+def test_every_option_of_a_client_is_taken_and_told() -> None:
+    assert [*inspect.signature(local_tools).parameters] == [*OPTIONS, "prefix", "progress"]
+    for option in OPTIONS.values():
+        assert f"{option.name}: {option.help}." in (local_tools.__doc__ or "")
+
+
+def test_a_time_out_fits_the_deadline_that_the_environment_sets(
+    shared_home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MCP_SERVER_MLX_HOME", str(shared_home.folder))
+    monkeypatch.setenv("MCP_SERVER_MLX_REPLY_WITHIN", "90")
+    with local_tools(tools=["list-library"], offline=True) as tools:
+        assert {tool.timeout for tool in tools.list_tools_sync()} == {timedelta(seconds=110)}

@@ -83,6 +83,17 @@ def test_the_deadline_fits_the_client(user: Home) -> None:
     assert entry_of("cursor")["args"] == ["--reply-within", "20"]
 
 
+def test_an_entry_has_every_option_that_was_given(user: Home, tmp_path: Path) -> None:
+    given = {
+        "--allow": str(tmp_path), "--output": str(tmp_path), "--model": "a", "--vision-model": "b", "--speech-model": "c",
+        "--reply-within": "9.5", "--tools": "generate,check-job",
+    }  # fmt: skip
+    words = [word for pair in given.items() for word in pair] + ["--read-only", "--offline"]
+    ran = setup(user, "cursor", "--yes", *words)
+    assert ran.returncode == 0, ran.stderr
+    assert entry_of("cursor")["args"] == words
+
+
 def test_an_entry_says_where_things_are_that_were_moved(user: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HOME", "~/models")
     setup(user, "claude-desktop", "--yes")

@@ -11,6 +11,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 
 from adapters import __version__
+from adapters.options import OPTIONS
 from mcp_server.packaging.__main__ import ROOT, bundle, registry_text
 from mcp_server.packaging.manifests import DESCRIPTION, NAME, REGISTRY_NAME
 from mcp_server.tools import ALL_TOOLS
@@ -57,6 +58,11 @@ def test_the_manifest_names_every_tool_and_asks_for_folders(unpacked: Path) -> N
     assert (picker["type"], picker["multiple"]) == ("directory", True)
     arguments = manifest["server"]["mcp_config"]["args"]
     assert arguments[-1] == "${user_config.folders}"
+    models = {option.name: option.help for option in OPTIONS.values() if option.kind == "name"}
+    assert manifest["user_config"].keys() == {"folders", *models}
+    for name, told in models.items():
+        assert manifest["user_config"][name]["description"].startswith(told)
+        assert manifest["server"]["mcp_config"]["env"][f"MCP_SERVER_MLX_{name.upper()}"] == f"${{user_config.{name}}}"
     assert "--no-dev" in arguments  # a person needs none of what the tests need
 
 
