@@ -6,7 +6,6 @@ This module needs no MLX to be imported: the first lease imports it on the MLX t
 import asyncio
 import contextlib
 import functools
-import importlib
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from adapters.errors import InvalidRequest
 from adapters.lora.check import AdapterFiles
-from adapters.mlx.generation.pending import Asking, OnProgress, PendingAnswer
+from adapters.mlx.generation.answer_job import AnswerJob, OnProgress
 from adapters.mlx.thread.mlx_thread import MlxThread
 from adapters.models.card import read_card
 from adapters.models.safety import check_folder
@@ -77,7 +76,7 @@ class Backend:
                 loaded = await self._find(residency, folder)
                 if loaded is None:
                     loaded = await self._load(residency, name, folder, on_progress)
-        leased = importlib.import_module("adapters.mlx.residency").Leased(loaded)
+        leased = _serving().Leased(loaded)
         try:
             if adapter is not None:
                 leased = await self._adapt(residency, loaded, adapter)
@@ -130,16 +129,13 @@ class Backend:
 
     def _begin(self) -> "Residency":
         """On the MLX thread."""
-        module = importlib.import_module("adapters.mlx.residency")
-        importlib.import_module("adapters.mlx.prepare")
-        return module.Residency(self._thread, self._settings, self._post)
+        return _serving().Residency(self._thread, self._settings, self._post)
 
     async def _load(self, residency: "Residency", name: str, folder: Path, on_progress: OnProgress) -> "Loaded":
         card = await asyncio.to_thread(read_card, folder)
         await asyncio.to_thread(check_folder, folder)
         on_progress(Progress(phase="loading", done=0, total=card.weight_bytes, unit="bytes"))
-        loading_module = importlib.import_module("adapters.mlx.loading")
-        reader = await self._prepare(lambda: loading_module.read_reader(name, card))
+        reader = await self._prepare(lambda: _serving().read_reader(name, card))
 
         def on_bytes(done: int, total: int) -> None:
             progress = Progress(phase="loading", done=done, total=total, unit="bytes")
@@ -183,27 +179,25 @@ class Backend:
 
     # --- answers
 
-    async def answer(self, leased: "Leased", asking: "Asking", index: int) -> Completion:
+    async def answer(self, leased: "Leased", job: AnswerJob, index: int) -> Completion:
         """Answer one conversation of a job. Cancelling the task takes its row out of the batch.
 
         Raises what is wrong with this conversation.
         """
-        prepare = importlib.import_module("adapters.mlx.prepare")
-        loaded = leased.loaded
+        serving, loaded = _serving(), leased.loaded
         with self._on_its_way(loaded.card.folder):
-            row: Row = await self._prepare(
-                lambda: prepare.make_row(leased, asking.work, index, secrets.randbits(63), asking.media)
+            row = await self._prepare(
+                lambda: serving.make_row(leased, job.work, index, secrets.randbits(63), job.media)
             )
-            row.asked = asking.asked
-            read_call = functools.partial(prepare.read_call, loaded.tokenizer, tools=asking.work.tools)
-            answer = PendingAnswer(asking, row, index, lambda: self.cancel(loaded, row), read_call)
+            row.asked = job.asked
+            read_call = functools.partial(serving.read_call, loaded.tokenizer, tools=job.work.tools)
+            answer = serving.PendingAnswer(job, row, index, lambda: self.cancel(loaded, row), read_call)
             self.submit(loaded, row)
         return await answer.completion()
 
     async def count(self, leased: "Leased", work: Generate, media: "Media") -> int:
         """The tokens of a job's first conversation."""
-        prepare = importlib.import_module("adapters.mlx.prepare")
-        prompt, _ = await self._prepare(lambda: prepare.make_prompt(leased.loaded, work, 0, media))
+        prompt, _ = await self._prepare(lambda: _serving().make_prompt(leased.loaded, work, 0, media))
         return len(prompt.tokens)
 
     async def _on_thread(self, function: Callable[[], T]) -> T:
@@ -258,6 +252,16 @@ class Backend:
     def same_language(self, loaded: "Loaded", language: str) -> dict[str, Any]:
         """What keeps the model to a language that it has recognised."""
         return cast("SpeechModel", loaded.runner).language_option(language)
+
+
+def _serving():
+    """Return the module of all that imports MLX: its type is the module's own.
+
+    `_begin` calls this first, so that the MLX thread is the one that imports MLX. Later calls find the module imported.
+    """
+    from adapters.mlx import serving
+
+    return serving
 
 
 def _preparing_thread() -> ThreadPoolExecutor:
