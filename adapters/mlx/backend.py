@@ -28,7 +28,7 @@ from adapters.settings import Settings
 
 if TYPE_CHECKING:
     from adapters.media.windows import Window
-    from adapters.mlx.generation.request import Row, RowEvent
+    from adapters.mlx.generation.request import GenerationRequest, RequestEvent
     from adapters.mlx.generation.runner import RowRunner
     from adapters.mlx.residency import Leased, Loaded, Residency
     from adapters.mlx.speech.model import Heard, SpeechModel
@@ -61,7 +61,7 @@ class Backend:
         self._starting: asyncio.Future[Residency] | None = None
         self._loading: dict[Path, asyncio.Lock] = {}
         # Requests of each model on their way to its batch. Written by the event loop only, read by the MLX thread.
-        self._coming: Counter[Path] = Counter()
+        self._expected_requests: Counter[Path] = Counter()
 
     # --- models
 
@@ -70,7 +70,7 @@ class Backend:
         self, name: str, folder: Path, on_progress: OnProgress, adapter: AdapterFiles | None = None
     ) -> AsyncIterator["Leased"]:
         """The model of that folder, loaded if need be, kept in memory for the life of the block; so its adapter."""
-        with self._on_its_way(folder):
+        with self._expected(folder):
             residency = await self._start(on_progress)
             async with self._loading.setdefault(folder, asyncio.Lock()):
                 loaded = await self._find(residency, folder)
@@ -99,13 +99,13 @@ class Backend:
             raise
 
     @contextlib.contextmanager
-    def _on_its_way(self, folder: Path) -> Iterator[None]:
-        """Count a request as coming while the block runs."""
-        self._coming[folder] += 1
+    def _expected(self, folder: Path) -> Iterator[None]:
+        """Count a request as expected while the block runs."""
+        self._expected_requests[folder] += 1
         try:
             yield
         finally:
-            self._coming[folder] -= 1
+            self._expected_requests[folder] -= 1
 
     async def _find(self, residency: "Residency", folder: Path) -> "Loaded | None":
         """The model with a lease on it, if it is in memory. A lease that comes too late for its asker is given back."""
@@ -141,8 +141,8 @@ class Backend:
             progress = Progress(phase="loading", done=done, total=total, unit="bytes")
             self._loop.call_soon_threadsafe(on_progress, progress)
 
-        work = residency.load(name, card, reader, on_bytes, lambda: self._coming[folder])
-        loading = self._thread.drive(work, on_lost=residency.give_up)
+        work = residency.load(name, card, reader, on_bytes, lambda: self._expected_requests[folder])
+        loading = self._thread.run_stepwise(work, on_lost=residency.give_up)
         return await asyncio.wrap_future(loading)
 
     async def unload(self, name: str | None) -> list[str]:
@@ -180,20 +180,27 @@ class Backend:
     # --- answers
 
     async def answer(self, leased: "Leased", job: AnswerJob, index: int) -> Completion:
-        """Answer one conversation of a job. Cancelling the task takes its row out of the batch.
+        """Answer one conversation of a job. Cancelling the task takes its request out of the batch.
 
         Raises what is wrong with this conversation.
         """
         serving, loaded = _serving(), leased.loaded
-        with self._on_its_way(loaded.card.folder):
-            row = await self._prepare(
-                lambda: serving.make_row(leased, job.work, index, secrets.randbits(63), job.media)
-            )
-            row.asked = job.asked
+        with self._expected(loaded.card.folder):
             read_call = functools.partial(serving.read_call, loaded.tokenizer, tools=job.work.tools)
-            answer = serving.PendingAnswer(job, row, index, lambda: self.cancel(loaded, row), read_call)
-            self.submit(loaded, row)
-        return await answer.completion()
+            pending = serving.PendingAnswer(job, index, read_call)
+            request = await self._prepare(
+                lambda: serving.make_request(
+                    leased,
+                    job.work,
+                    index,
+                    job.media,
+                    random_seed=secrets.randbits(63),
+                    asked=job.asked,
+                    on_event=pending.on_event,
+                )
+            )
+            self.submit(loaded, request)
+        return await pending.completion(request, leave=lambda: self.cancel(loaded, request))
 
     async def count(self, leased: "Leased", work: Generate, media: "Media") -> int:
         """The tokens of a job's first conversation."""
@@ -219,23 +226,23 @@ class Backend:
                 "or the prompt, is too much; choose another model, or shorten the prompt"
             ) from error
 
-    def _post(self, events: list[tuple["Row", "RowEvent"]]) -> None:
+    def _post(self, events: list[tuple["GenerationRequest", "RequestEvent"]]) -> None:
         """From the MLX thread: hand a step's events to the loop, all at once."""
 
         def deliver() -> None:
-            for row, event in events:
-                row.on_event(event)
+            for request, event in events:
+                request.on_event(request, event)
 
         with contextlib.suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(deliver)
 
-    def submit(self, loaded: "Loaded", row: "Row") -> None:
+    def submit(self, loaded: "Loaded", request: "GenerationRequest") -> None:
         runner = cast("RowRunner", loaded.runner)
-        self._thread.call(lambda: runner.submit(row))
+        self._thread.call(lambda: runner.submit(request))
 
-    def cancel(self, loaded: "Loaded", row: "Row") -> Future[None]:
+    def cancel(self, loaded: "Loaded", request: "GenerationRequest") -> Future[None]:
         runner = cast("RowRunner", loaded.runner)
-        return self._thread.call(lambda: runner.cancel(row))
+        return self._thread.call(lambda: runner.cancel(request))
 
     # --- listening
 
@@ -246,7 +253,7 @@ class Backend:
     async def listen(self, loaded: "Loaded", window: "Window", options: dict[str, Any]) -> "Heard":
         """What is said in a window. Cancelling this ends it at its next step."""
         speech = cast("SpeechModel", loaded.runner)
-        work = self._thread.drive(speech.listen(window, options))
+        work = self._thread.run_stepwise(speech.listen(window, options))
         return await asyncio.wrap_future(work)
 
     def same_language(self, loaded: "Loaded", language: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from adapters.mlx.generation.pending import PendingAnswer
 from adapters.mlx.loading import read_reader
-from adapters.mlx.prepare import make_prompt, make_row, read_call
+from adapters.mlx.prepare import make_prompt, make_request, read_call
 from adapters.mlx.residency import Leased, Residency
 
-__all__ = ["Leased", "PendingAnswer", "Residency", "make_prompt", "make_row", "read_call", "read_reader"]
+__all__ = ["Leased", "PendingAnswer", "Residency", "make_prompt", "make_request", "read_call", "read_reader"]
