@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from adapters.engine.launch import connect_engine
 from adapters.errors import EngineStopped, EngineUnavailable, from_wire
 from adapters.protocol.generation import Generate, Partial
-from adapters.protocol.jobs import FINISHED, JobState, JobView, Progress, Work, new_job_id
+from adapters.protocol.jobs import FINISHED, JobState, JobView, Phase, Progress, Work, new_job_id
 from adapters.protocol.messages import (
     PROTOCOL,
     AskStatus,
@@ -43,6 +43,8 @@ from adapters.sockets import LINE_LIMIT
 logger = logging.getLogger(__name__)
 
 _ATTEMPTS = 5
+# What takes memory that a machine may not have.
+_MEMORY_PHASES: frozenset[Phase] = frozenset({"loading", "reading prompt"})
 # From the number that a request goes by to the request.
 MakeRequest = Callable[[int], Wire]
 
@@ -271,16 +273,9 @@ class EngineClient:
             events.put_nowait(None)
 
     def _stopped(self, job: Job) -> EngineStopped:
-        likely = (
-            "most likely out of memory"
-            if job.progress.phase in ("loading", "reading prompt")
-            else "it was killed, or crashed"
-        )
-        advice = "choose a smaller model or a shorter prompt" if "memory" in likely else "its log says more"
-        return EngineStopped(
-            f"the engine stopped while it was {_doing(job.progress)}: {likely}; {advice}. Ask again: it starts anew"
-        )
-
-
-def _doing(progress: Progress) -> str:
-    return f"at: {progress}"
+        phase = job.progress.phase
+        if phase in _MEMORY_PHASES:
+            likely = "most likely out of memory; choose a smaller model or a shorter prompt"
+        else:
+            likely = "it was killed, or crashed; its log says more"
+        return EngineStopped(f"the engine stopped while {phase}: {likely}. Ask again: it starts anew")

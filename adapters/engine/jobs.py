@@ -189,9 +189,7 @@ class JobStore:
         if view.kind == "train" and self._goes_on(view.job):
             self.unfinished.append(view)
             return
-        error = EngineStopped(
-            f"the engine stopped while this job was at: {view.progress}. Nothing else was lost; ask again"
-        )
+        error = EngineStopped(f"the engine stopped while {view.progress.phase}. Nothing else was lost; ask again")
         self.save(view.model_copy(update={"state": "failed", "finished": time.time(), "error": to_wire(error)}))
 
     def save(self, view: JobView) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from adapters.engine.jobs import RunningJob
 from adapters.errors import InvalidRequest, OutOfMemory, TrainingFailed, from_wire
 from adapters.lora.trained_adapters import check_free
-from adapters.protocol.jobs import Progress
+from adapters.protocol.jobs import Phase, Progress
 from adapters.protocol.training import Train, Trained
 from adapters.training.run_folder import (
     CHECKPOINT,
@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.1
 # A trainer that was told to stop gets so long to write its checkpoint, in seconds.
 _STOP_SECONDS = 30.0
+# What takes memory that a machine may not have.
+_MEMORY_PHASES: frozenset[Phase] = frozenset({"loading", "training"})
 
 
 class Trainings:
@@ -212,9 +214,9 @@ async def _follow(job: RunningJob, folder: Path) -> Trained:
     _tell(job, folder)
     outcome = read_outcome(folder)
     if outcome is None:
-        error = OutOfMemory if job.progress.phase in ("loading", "training") else TrainingFailed
+        error = OutOfMemory if job.progress.phase in _MEMORY_PHASES else TrainingFailed
         raise error(
-            f"the trainer's process ended at: {job.progress}; most likely it was killed, or out of memory. {what_is_left(job.id).capitalize()}"
+            f"the trainer's process ended while {job.progress.phase}; most likely it was killed, or out of memory. {what_is_left(job.id).capitalize()}"
         )
     return _settled(job, folder, outcome)
 

@@ -11,6 +11,7 @@ from adapters.places import outputs_folder
 from adapters.protocol.generation import Completion, FinishReason, Generated, Timing, Usage
 from adapters.protocol.jobs import Downloaded, JobState, JobView
 from adapters.settings import Settings
+from mcp_server.sizes import progress_text
 
 # Clients cut or refuse larger results: characters of one answer, and of all answers of a call together.
 MOST_CHARACTERS = 40_000
@@ -104,7 +105,7 @@ def answer_of(view: JobView, settings: Settings, several: bool | None = None) ->
         "state": view.state,
         "job": view.job,
         "model": view.outcome.model if view.outcome else view.model,
-        "phase": None if view.state in ("done", "failed") else str(view.progress),
+        "phase": None if view.state in ("done", "failed") else progress_text(view.progress),
         "error": view.error["message"] if view.error else None,
     }
     if view.outcome and view.outcome.model in STARTER_NOTES:

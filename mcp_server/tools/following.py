@@ -12,6 +12,7 @@ from adapters.engine import Job
 from adapters.errors import EngineUnavailable
 from adapters.protocol.jobs import JobView, Progress, Work, new_job_id
 from mcp_server.connection import Connection
+from mcp_server.sizes import progress_text
 
 Report = Callable[[float, float | None, str | None], Awaitable[None]]
 
@@ -35,6 +36,7 @@ _PHASES = {
     "reading prompt": (60, 70),
     "writing": (70, 99),
     "listening": (60, 99),
+    "waiting for another training to end": (1, 1),
     "checking the rows": (1, 2),
     "evaluating the base": (60, 62),
     "training": (62, 95),
@@ -161,7 +163,7 @@ async def _report(report: Report, job: Job, changed: asyncio.Event) -> None:
         percent = _percent(job.progress)
         if percent > shown:
             shown = percent
-            await report(percent, 100, str(job.progress))
+            await report(percent, 100, progress_text(job.progress))
             await asyncio.sleep(_SECONDS_BETWEEN_REPORTS)
 
 

@@ -21,7 +21,7 @@ from adapters.protocol.messages import EngineStatus, LoadedModel
 from adapters.recordings import store
 from adapters.settings import GB, Settings
 from mcp_server.connection import Connection
-from mcp_server.sizes import size
+from mcp_server.sizes import progress_text, size
 from mcp_server.tools.answers import tool_result
 from mcp_server.tools.definition import ToolDefinition, hints
 from mcp_server.tools.trainings import EvaluationAnswer
@@ -197,7 +197,7 @@ def _job_entries(status: EngineStatus | None) -> list[JobEntry]:
             kind=view.kind,
             state=view.state,
             model=view.model,
-            phase=str(view.progress) if view.state in ("queued", "running") else None,
+            phase=progress_text(view.progress) if view.state in ("queued", "running") else None,
             created=view.created,
             error=view.error["message"] if view.error else None,
         )

@@ -11,7 +11,7 @@ from adapters.protocol.jobs import FINISHED, JobView
 from adapters.protocol.training import Evaluation as Measured
 from adapters.protocol.training import Preflight, Trained, TrainingState
 from adapters.settings import GB
-from mcp_server.sizes import span
+from mcp_server.sizes import progress_text, span
 from mcp_server.tools.answers import JobAnswer, tool_result
 
 _LARGEST_PLOT = 1 << 20
@@ -97,7 +97,7 @@ def training_of(view: JobView, adapter: str | None = None) -> TrainingAnswer:
         job=view.job,
         model=view.model,
         adapter=done.adapter if done else adapter,
-        phase=None if view.state in FINISHED else str(view.progress),
+        phase=None if view.state in FINISHED else progress_text(view.progress),
         error=view.error["message"] if view.error else None,
         training=details,
     )

@@ -5,6 +5,7 @@ from pydantic import BaseModel, Field
 from adapters.protocol.jobs import JobState, JobView
 from adapters.protocol.transcription import Segment, Transcribed
 from adapters.settings import Settings
+from mcp_server.sizes import progress_text
 from mcp_server.tools.answers import MOST_CHARACTERS, STARTER_NOTES, AnswerTiming, bounded
 
 MOST_SEGMENTS = 300
@@ -57,7 +58,7 @@ def transcript_of(view: JobView, settings: Settings) -> Transcript:
             text=so_far[:MOST_CHARACTERS],
             truncated=len(so_far) > MOST_CHARACTERS,
             model=view.model,
-            phase=None if view.state in ("done", "failed") else str(view.progress),
+            phase=None if view.state in ("done", "failed") else progress_text(view.progress),
             error=view.error["message"] if view.error else None,
         )
     file, segments = outcome.file, _bounded_segments(outcome.segments)
