@@ -20,19 +20,24 @@ from adapters.protocol.messages import (
     Cancel,
     Count,
     Counted,
-    Detach,
     EngineStatus,
     Event,
-    HandOver,
     Hello,
+    JobIds,
+    KeepRunning,
+    ListJobs,
+    ReadJob,
+    ReadWork,
     Refused,
     Snapshot,
     StatusReply,
     Stop,
     Submit,
+    Unfollow,
     Unload,
     Unloaded,
     Update,
+    WorkReply,
     line,
     read_event,
 )
@@ -103,7 +108,7 @@ class EngineClient:
 
         Events come `every` so many seconds at the most often, and at once at the end.
 
-        Closing the iterator early leaves the job; unless it was handed over, the engine then cancels it.
+        Closing the iterator early leaves the job; unless it is to keep running, the engine then cancels it.
         Raises EngineUnavailable, EngineStopped when the engine dies, and what the engine refuses.
         """
         job = Job(job_id or new_job_id(work.kind))
@@ -120,11 +125,29 @@ class EngineClient:
             async for followed in following:
                 yield followed
 
-    async def hand_over(self, job_id: str) -> JobView:
-        """Somebody is told this id: the job goes on although nobody follows it. Gives it as it is now."""
-        event = await self._ask(lambda n: HandOver(id=n, job=job_id))
+    async def keep_running(self, job_id: str) -> JobView:
+        """Have a job go on although nobody follows it, and return it as it is now. Raises JobNotFound."""
+        event = await self._ask(lambda n: KeepRunning(id=n, job=job_id))
         assert isinstance(event, Snapshot)
         return event.view
+
+    async def job(self, job_id: str) -> JobView:
+        """Return a job as it is now, and change nothing about it. Raises JobNotFound."""
+        event = await self._ask(lambda n: ReadJob(id=n, job=job_id))
+        assert isinstance(event, Snapshot)
+        return event.view
+
+    async def work(self, job_id: str) -> Generate:
+        """Return what a job was asked that answers. Raises JobNotFound when that is not known, or not any more."""
+        event = await self._ask(lambda n: ReadWork(id=n, job=job_id))
+        assert isinstance(event, WorkReply)
+        return event.work
+
+    async def job_ids(self) -> list[str]:
+        """Return the ids of all jobs that are running or whose results are kept, newest first."""
+        event = await self._ask(lambda n: ListJobs(id=n))
+        assert isinstance(event, JobIds)
+        return event.jobs
 
     async def cancel(self, job_id: str) -> JobView:
         """Cancel a job; gives it as it is once it has ended. Raises JobNotFound."""
@@ -193,7 +216,7 @@ class EngineClient:
         finally:
             self._waiting.pop(number, None)
             if job.view is None and self._writer is not None:
-                self._write(Detach(id=next(self._ids), job=job.id))
+                self._write(Unfollow(id=next(self._ids), job=job.id))
 
     async def _ask(self, request: MakeRequest, start: bool = True) -> Event:
         """The answer to a request that may be sent twice."""

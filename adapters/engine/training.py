@@ -1,6 +1,6 @@
 """Trainings as the engine's jobs: one at a time, each in a process and a folder of its own. On the event loop.
 
-A training outlives the engine once its id was handed over: the next engine finds its folder and goes on following it.
+A training outlives the engine once it is to keep running: the next engine finds its folder and goes on following it.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from adapters.protocol.jobs import Phase, Progress
 from adapters.protocol.training import Train, Trained
 from adapters.training.run_folder import (
     CHECKPOINT,
-    DETACHED,
+    KEEP_RUNNING,
     LOG,
     OutcomeFile,
     RunFile,
@@ -65,8 +65,8 @@ class Trainings:
         self._reserve(work)
         try:
             folder = await asyncio.to_thread(_begin, job.id, work, model, keep_days)
-            if job.handed_over:
-                hand_over(job.id)  # it was before there was a folder
+            if job.keep_running:
+                keep_running(job.id)  # it was before there was a folder
             if self._turn.locked():
                 job.on_progress(Progress(phase="waiting for another training to end"))
             try:
@@ -100,10 +100,10 @@ class Trainings:
         self._names.add(work.adapter)
 
 
-def hand_over(job: str) -> None:
+def keep_running(job: str) -> None:
     """Have the trainer go on when this engine is gone: somebody knows the job's id."""
     with contextlib.suppress(FileNotFoundError):
-        (run_folder(job) / DETACHED).touch(mode=0o600)
+        (run_folder(job) / KEEP_RUNNING).touch(mode=0o600)
 
 
 def may_go_on(job: str) -> bool:
@@ -132,7 +132,7 @@ def _begin(job: str, work: Train, model: tuple[str, Path], keep_days: float) -> 
     if work.resume:
         earlier = _resumable(work)
         earlier_folder = run_folder(work.resume)
-        for name in ("outcome.json", "status.json", DETACHED):
+        for name in ("outcome.json", "status.json", KEEP_RUNNING):
             (earlier_folder / name).unlink(missing_ok=True)
         earlier_folder.rename(folder)
         run = earlier.model_copy(update={"parent": os.getpid()})

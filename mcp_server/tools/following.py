@@ -149,7 +149,7 @@ async def _handed_over(connection: Connection, followed: Following) -> JobView |
             "the engine was not up before the deadline, and nothing was begun; call again in a few seconds"
         )
     try:
-        return await asyncio.wait_for(connection.engine.hand_over(followed.job.id), _HAND_OVER_SECONDS)
+        return await asyncio.wait_for(connection.engine.keep_running(followed.job.id), _HAND_OVER_SECONDS)
     except TimeoutError:
         return None
 

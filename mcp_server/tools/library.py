@@ -15,7 +15,6 @@ from adapters.lora.trained_adapters import shelf
 from adapters.models.abilities import Ability
 from adapters.models.installed_models import Shelved, models_on_disk
 from adapters.models.recommended import ABILITIES, default_model
-from adapters.places import jobs_folder
 from adapters.protocol.jobs import JobState
 from adapters.protocol.messages import EngineStatus, LoadedModel
 from adapters.recordings import store
@@ -114,7 +113,7 @@ async def list_library(
 
 
 async def whole_library(connection: Connection, kind: Kind) -> Library:
-    """Everything of that kind. An engine is started only where its jobs are asked for and there are some."""
+    """Everything of that kind. An engine is started only where jobs are asked for: it alone knows them."""
     status = await connection.engine.status_if_running()
     library = Library()
     if kind in ("models", "all"):
@@ -126,7 +125,7 @@ async def whole_library(connection: Connection, kind: Kind) -> Library:
     if kind in ("sessions", "all"):
         library.sessions = await asyncio.to_thread(_session_entries)
     if kind in ("jobs", "all"):
-        if status is None and any(jobs_folder().glob("*.json")):
+        if status is None:
             status = await connection.engine.status()
         library.jobs = _job_entries(status)
     if status is not None and status.memory_limit:

@@ -1,7 +1,7 @@
 """The trainer's process: `python -m adapters.mlx.training RUN_FOLDER`. Started by the engine; ends by itself.
 
-It ends with a checkpoint when it is told to (SIGTERM), and when the process that started it is gone without having
-handed the training over. All that it says goes through its folder.
+It ends with a checkpoint when it is told to (SIGTERM), and when the process that started it is gone and the training
+is not to keep running. All that it says goes through its folder.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from adapters.errors import OutOfMemory, ServerError, TrainingFailed, to_wire
-from adapters.training.run_folder import DETACHED, OutcomeFile, locked, read_run, write
+from adapters.training.run_folder import KEEP_RUNNING, OutcomeFile, locked, read_run, write
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class _Stop:
         self._told = True
 
     def __call__(self) -> bool:
-        alone = os.getppid() != self._parent and not (self._folder / DETACHED).exists()
+        alone = os.getppid() != self._parent and not (self._folder / KEEP_RUNNING).exists()
         return self._told or alone
 
 

@@ -130,10 +130,10 @@ async def test_a_job_whose_last_follower_leaves_is_cancelled() -> None:
     assert running.task.cancelling()
 
 
-async def test_a_job_that_was_handed_over_goes_on_alone() -> None:
+async def test_a_job_that_is_to_keep_running_goes_on_alone() -> None:
     listener, running = Listener(), await waiting_job()
     running.follow(listener, 1)
-    running.handed_over = True
+    running.keep_running = True
     running.leave(listener)
     assert running.task is not None
     assert not running.task.cancelling()
