@@ -18,6 +18,7 @@ from mlx.utils import tree_flatten
 
 from adapters.errors import DoesNotFit, OutOfMemory
 from adapters.lora.check import AdapterFiles
+from adapters.mlx.allocation import allocation_failed
 from adapters.mlx.generation.language import LanguageRunner
 from adapters.mlx.generation.prompt_cache import PromptCache
 from adapters.mlx.generation.runner import Post, RowRunner
@@ -340,6 +341,8 @@ def _fill(model: Any, weight_bytes: int, on_bytes: OnBytes) -> Generator[None, N
         mx.eval(piece)
         settle(model)
     except (MemoryError, RuntimeError) as error:
+        if not allocation_failed(error):
+            raise
         raise OutOfMemory(
             f"the machine ran out of memory while loading ({str(error)[:200]}); choose a smaller model"
         ) from error

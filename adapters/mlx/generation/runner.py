@@ -14,6 +14,7 @@ import mlx.core as mx
 from mlx_lm.models.cache import can_trim_prompt_cache
 
 from adapters.errors import DoesNotFit, OutOfMemory, ServerError
+from adapters.mlx.allocation import allocation_failed
 from adapters.mlx.generation.prompt_cache import PromptCache
 from adapters.mlx.generation.request import Ended, GenerationRequest, LogitsProcessor, RequestEvent, Written
 from adapters.mlx.lora.slots import AdapterSlots
@@ -237,7 +238,7 @@ class RowRunner(ABC):
             self._events = []
 
     def _told(self, error: Exception) -> Exception:
-        if isinstance(error, MemoryError) or "alloc" in str(error).lower():
+        if allocation_failed(error):
             return OutOfMemory(
                 f"the machine ran out of memory while answering ({str(error)[:200]}); shorten the prompt, ask for fewer answers at once, or take a smaller model"
             )

@@ -41,6 +41,7 @@ def _outcome(folder: Path) -> OutcomeFile:
     if run is None:
         raise SystemExit(f"{folder} is no training's folder")
     stop = _Stop(folder, run.parent)
+    from adapters.mlx.allocation import allocation_failed
     from adapters.mlx.training import checkpoint
     from adapters.mlx.training.loop import Stopped
     from adapters.mlx.training.trainer import Trainer
@@ -57,7 +58,7 @@ def _outcome(folder: Path) -> OutcomeFile:
         )
         return OutcomeFile(state="failed", error=to_wire(told))
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "alloc" not in str(error).lower():
+        if not allocation_failed(error):
             raise
         told = OutOfMemory(
             f"the machine ran out of memory while training ({str(error)[:200]}); {checkpoint.left(folder)}. "
