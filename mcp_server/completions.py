@@ -8,8 +8,8 @@ from mcp.types import Completion, CompletionArgument, PromptReference, ResourceT
 
 from adapters.lora import trained_adapters as library
 from adapters.models.names import known_names
-from adapters.places import jobs_folder
 from adapters.recordings import store
+from mcp_server.connection import CURRENT
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
@@ -19,17 +19,10 @@ _MOST = 100
 FORMATS = ("text", "srt", "vtt", "json")
 
 
-def job_ids() -> list[str]:
-    """The jobs whose results are kept, newest first."""
-    found = [(path.stat().st_mtime, path.stem) for path in jobs_folder().glob("*.json")]
-    return [name for _, name in sorted(found, reverse=True)]
-
-
 # What each argument names, for the resource templates and for the prompts.
 _RESOURCES: dict[tuple[str, str], Callable[[], list[str]]] = {
     ("adapter://{name}", "name"): library.names,
     ("session://{id}", "id"): store.names,
-    ("job://{id}", "id"): job_ids,
 }
 _PROMPTS: dict[str, Callable[[], list[str]]] = {
     "adapter": library.names,
@@ -56,6 +49,8 @@ def add_completions(server: "MCPServer[Any]") -> None:
         ref: PromptReference | ResourceTemplateReference, argument: CompletionArgument, context: object
     ) -> Completion | None:
         del context
+        if isinstance(ref, ResourceTemplateReference) and (ref.uri, argument.name) == ("job://{id}", "id"):
+            return fitting(await CURRENT.get().engine.job_ids(), argument.value)
         if isinstance(ref, ResourceTemplateReference):
             names = _RESOURCES.get((ref.uri, argument.name))
         else:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from adapters.engine.launch import connect_engine
 from adapters.errors import EngineStopped, EngineUnavailable, OtherEngine, from_wire
 from adapters.protocol.generation import Generate, Partial
-from adapters.protocol.jobs import FINISHED, JobState, JobView, Progress, Work, new_job_id
+from adapters.protocol.jobs import FINISHED, JobState, JobView, Phase, Progress, Work, new_job_id
 from adapters.protocol.messages import (
     PROTOCOL,
     AskStatus,
@@ -20,29 +20,37 @@ from adapters.protocol.messages import (
     Cancel,
     Count,
     Counted,
-    Detach,
     EngineStatus,
     Event,
-    HandOver,
     Hello,
+    JobIds,
+    KeepRunning,
+    ListJobs,
+    ReadJob,
+    ReadTraining,
+    ReadWork,
     Refused,
     Snapshot,
     StatusReply,
     Stop,
     Submit,
+    Unfollow,
     Unload,
     Unloaded,
     Update,
+    WorkReply,
     line,
     read_event,
 )
-from adapters.protocol.training import TrainingState
+from adapters.protocol.training import Train, TrainingState
 from adapters.protocol.wire import Wire
 from adapters.sockets import LINE_LIMIT
 
 logger = logging.getLogger(__name__)
 
 _ATTEMPTS = 5
+# What takes memory that a machine may not have.
+_MEMORY_PHASES: frozenset[Phase] = frozenset({"loading", "reading prompt"})
 # From the number that a request goes by to the request.
 MakeRequest = Callable[[int], Wire]
 
@@ -101,7 +109,7 @@ class EngineClient:
 
         Events come `every` so many seconds at the most often, and at once at the end.
 
-        Closing the iterator early leaves the job; unless it was handed over, the engine then cancels it.
+        Closing the iterator early leaves the job; unless it is to keep running, the engine then cancels it.
         Raises EngineUnavailable, EngineStopped when the engine dies, and what the engine refuses.
         """
         job = Job(job_id or new_job_id(work.kind))
@@ -118,11 +126,37 @@ class EngineClient:
             async for followed in following:
                 yield followed
 
-    async def hand_over(self, job_id: str) -> JobView:
-        """Somebody is told this id: the job goes on although nobody follows it. Gives it as it is now."""
-        event = await self._ask(lambda n: HandOver(id=n, job=job_id))
+    async def keep_running(self, job_id: str) -> JobView:
+        """Have a job go on although nobody follows it, and return it as it is now. Raises JobNotFound."""
+        event = await self._ask(lambda n: KeepRunning(id=n, job=job_id))
         assert isinstance(event, Snapshot)
         return event.view
+
+    async def job(self, job_id: str) -> JobView:
+        """Return a job as it is now, and change nothing about it. Raises JobNotFound."""
+        event = await self._ask(lambda n: ReadJob(id=n, job=job_id))
+        assert isinstance(event, Snapshot)
+        return event.view
+
+    async def work(self, job_id: str) -> Generate:
+        """Return what a job was asked that answers. Raises JobNotFound when that is not known, or not any more."""
+        event = await self._ask(lambda n: ReadWork(id=n, job=job_id))
+        assert isinstance(event, WorkReply)
+        assert isinstance(event.work, Generate)
+        return event.work
+
+    async def resumable(self, job_id: str, adapter: str) -> Train:
+        """Return what a training was asked that another one is to go on with. Raises InvalidRequest when none can."""
+        event = await self._ask(lambda n: ReadTraining(id=n, job=job_id, adapter=adapter))
+        assert isinstance(event, WorkReply)
+        assert isinstance(event.work, Train)
+        return event.work
+
+    async def job_ids(self) -> list[str]:
+        """Return the ids of all jobs that are running or whose results are kept, newest first."""
+        event = await self._ask(lambda n: ListJobs(id=n))
+        assert isinstance(event, JobIds)
+        return event.jobs
 
     async def cancel(self, job_id: str) -> JobView:
         """Cancel a job; gives it as it is once it has ended. Raises JobNotFound."""
@@ -191,7 +225,7 @@ class EngineClient:
         finally:
             self._waiting.pop(number, None)
             if job.view is None and self._writer is not None:
-                self._write(Detach(id=next(self._ids), job=job.id))
+                self._write(Unfollow(id=next(self._ids), job=job.id))
 
     async def _ask(self, request: MakeRequest, start: bool = True) -> Event:
         """The answer to a request that may be sent twice."""
@@ -271,16 +305,9 @@ class EngineClient:
             events.put_nowait(None)
 
     def _stopped(self, job: Job) -> EngineStopped:
-        likely = (
-            "most likely out of memory"
-            if job.progress.phase in ("loading", "reading prompt")
-            else "it was killed, or crashed"
-        )
-        advice = "choose a smaller model or a shorter prompt" if "memory" in likely else "its log says more"
-        return EngineStopped(
-            f"the engine stopped while it was {_doing(job.progress)}: {likely}; {advice}. Ask again: it starts anew"
-        )
-
-
-def _doing(progress: Progress) -> str:
-    return f"at: {progress}"
+        phase = job.progress.phase
+        if phase in _MEMORY_PHASES:
+            likely = "most likely out of memory; choose a smaller model or a shorter prompt"
+        else:
+            likely = "it was killed, or crashed; its log says more"
+        return EngineStopped(f"the engine stopped while {phase}: {likely}. Ask again: it starts anew")

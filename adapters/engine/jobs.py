@@ -13,7 +13,6 @@ from pydantic import ValidationError
 
 from adapters.errors import EngineStopped, JobNotFound, WorkNotKept, to_wire
 from adapters.files import write_whole
-from adapters.places import jobs_folder
 from adapters.protocol.generation import Generate, Partial
 from adapters.protocol.jobs import FINISHED, JOB_ID, JobState, JobView, Outcome, Progress, Work
 from adapters.protocol.messages import Snapshot, Update
@@ -48,7 +47,7 @@ class RunningJob:
     outcome: Outcome | None = None
     error: dict[str, str] | None = None
     task: asyncio.Task[None] | None = None
-    handed_over: bool = False
+    keep_running: bool = False  # although nobody follows it
     followers: dict[tuple[Follower, int], float] = field(default_factory=dict)  # to how often each wants to hear
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     _unsaid: dict[int, list[Partial]] = field(default_factory=dict)
@@ -106,7 +105,7 @@ class RunningJob:
         """A follower is gone (from one request, or altogether); a job that nobody waits for is cancelled."""
         for entry in [entry for entry in self.followers if entry[0] is follower and request in (None, entry[1])]:
             del self.followers[entry]
-        if not self.followers and not self.handed_over and self.state not in FINISHED:
+        if not self.followers and not self.keep_running and self.state not in FINISHED:
             logger.info("job=<%s> | nobody waits for it any more, cancelled", self.id)
             self.cancel()
 
@@ -188,9 +187,7 @@ class JobStore:
         if view.kind == "train" and self._goes_on(view.job):
             self.unfinished.append(view)
             return
-        error = EngineStopped(
-            f"the engine stopped while this job was at: {view.progress}. Nothing else was lost; ask again"
-        )
+        error = EngineStopped(f"the engine stopped while {view.progress.phase}. Nothing else was lost; ask again")
         self.save(view.model_copy(update={"state": "failed", "finished": time.time(), "error": to_wire(error)}))
 
     def save(self, view: JobView) -> None:
@@ -218,6 +215,21 @@ class JobStore:
             )
         return view
 
+    def load_work(self, job: str) -> Generate:
+        """Return what a job was asked that answers. Raises JobNotFound when that is not known, or not any more."""
+        try:
+            if not JOB_ID.fullmatch(job):
+                raise FileNotFoundError
+            return Generate.model_validate_json((self._folder / f"{job}{_WORK}").read_bytes())
+        except (OSError, ValidationError) as error:
+            raise WorkNotKept(
+                f"what job {job[:80]!r} was asked is not known: only jobs that answer a prompt are kept, and those for a day; record the messages themselves"
+            ) from error
+
+    def ids(self) -> list[str]:
+        """Return the ids of all stored jobs, the one that was written last first."""
+        return [path.stem for path in sorted(self._folder.glob("*.json"), key=_modified, reverse=True)]
+
     def recent(self, count: int) -> list[JobView]:
         """The stored jobs that were made last, newest first."""
         paths = sorted(self._folder.glob("*.json"), key=_modified, reverse=True)[:count]
@@ -239,19 +251,6 @@ class JobStore:
         except (OSError, ValidationError, json.JSONDecodeError) as error:
             logger.warning("file=<%s>, error=<%s> | a stored job could not be read", path, error)
             return None
-
-
-def load_work(job: str) -> Generate:
-    """What a job was asked that answered. Raises JobNotFound when that is not known, or not any more."""
-    path = jobs_folder() / f"{job}{_WORK}"
-    try:
-        if not JOB_ID.fullmatch(job):
-            raise FileNotFoundError
-        return Generate.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise WorkNotKept(
-            f"what job {job[:80]!r} was asked is not known: only jobs that answer a prompt are kept, and those for a day; record the messages themselves"
-        ) from error
 
 
 def _modified(path: Path) -> float:

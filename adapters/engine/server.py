@@ -12,11 +12,12 @@ from pydantic import ValidationError
 
 from adapters import __version__
 from adapters.engine.jobs import JobStore, RunningJob, newest
-from adapters.engine.training import Trainings, hand_over, may_go_on
+from adapters.engine.training import Trainings, keep_running, may_go_on, resumed_work
 from adapters.engine.work import carry_out, count_tokens
 from adapters.errors import EngineStopped, InvalidRequest, JobNotFound, ServerError, TooManyJobs, to_wire
 from adapters.mlx.backend import Backend
 from adapters.places import jobs_folder
+from adapters.protocol.jobs import JobView
 from adapters.protocol.messages import (
     PROTOCOL,
     AskStatus,
@@ -24,19 +25,25 @@ from adapters.protocol.messages import (
     Cancel,
     Count,
     Counted,
-    Detach,
     Done,
     EngineStatus,
-    HandOver,
     Hello,
+    JobIds,
+    KeepRunning,
+    ListJobs,
+    ReadJob,
+    ReadTraining,
+    ReadWork,
     Refused,
     Request,
     Snapshot,
     StatusReply,
     Stop,
     Submit,
+    Unfollow,
     Unload,
     Unloaded,
+    WorkReply,
     line,
     read_request,
 )
@@ -83,7 +90,7 @@ class Engine:
             run = read_run(run_folder(view.job))
             if run is None:
                 continue
-            job = RunningJob(view.job, run.work, self._finished, created=view.created, handed_over=True)
+            job = RunningJob(view.job, run.work, self._finished, created=view.created, keep_running=True)
             self._jobs[job.id] = job
             self._begin(job, goes_on=True)
 
@@ -151,17 +158,22 @@ class Engine:
             self._submit(connection, request)
         elif isinstance(request, Attach):
             self._attach(connection, request)
-        elif isinstance(request, Detach):
+        elif isinstance(request, Unfollow):
             if job := self._jobs.get(request.job):
                 job.leave(connection)
             connection.send(Done(id=request.id))
-        elif isinstance(request, HandOver):
-            job = self._jobs.get(request.job)
-            if job is not None:
-                job.handed_over = True
-                if job.work.kind == "train":
-                    hand_over(job.id)
-            connection.send(Snapshot(id=request.id, view=job.view() if job else self._store.load(request.job)))
+        elif isinstance(request, KeepRunning):
+            self._keep_running(connection, request)
+        elif isinstance(request, ReadJob):
+            connection.send(Snapshot(id=request.id, view=self._view(request.job)))
+        elif isinstance(request, ReadWork):
+            work = await asyncio.to_thread(self._store.load_work, request.job)
+            connection.send(WorkReply(id=request.id, work=work))
+        elif isinstance(request, ReadTraining):
+            work = await asyncio.to_thread(resumed_work, request.job, request.adapter)
+            connection.send(WorkReply(id=request.id, work=work))
+        elif isinstance(request, ListJobs):
+            connection.send(JobIds(id=request.id, jobs=await asyncio.to_thread(self._store.ids)))
         elif isinstance(request, Cancel):
             await self._cancel(connection, request)
         elif isinstance(request, AskStatus):
@@ -206,6 +218,18 @@ class Engine:
             return
         job.follow(connection, request.id, request.every)
         connection.send(Snapshot(id=request.id, view=job.view()))
+
+    def _keep_running(self, connection: "_Connection", request: KeepRunning) -> None:
+        if job := self._jobs.get(request.job):
+            job.keep_running = True
+            if job.work.kind == "train":
+                keep_running(job.id)
+        connection.send(Snapshot(id=request.id, view=self._view(request.job)))
+
+    def _view(self, job_id: str) -> JobView:
+        """The job as it is now. Raises JobNotFound."""
+        job = self._jobs.get(job_id)
+        return job.view() if job else self._store.load(job_id)
 
     async def _cancel(self, connection: "_Connection", request: Cancel) -> None:
         """Answers with the job as it is once it has ended; one that had ended before is given as it was."""

@@ -1,6 +1,6 @@
 """Trainings as the engine's jobs: one at a time, each in a process and a folder of its own. On the event loop.
 
-A training outlives the engine once its id was handed over: the next engine finds its folder and goes on following it.
+A training outlives the engine once it is to keep running: the next engine finds its folder and goes on following it.
 """
 
 import asyncio
@@ -23,11 +23,11 @@ from adapters.errors import (
     from_wire,
 )
 from adapters.lora.trained_adapters import check_free
-from adapters.protocol.jobs import Progress
+from adapters.protocol.jobs import JOB_ID, Phase, Progress
 from adapters.protocol.training import Train, Trained
 from adapters.training.run_folder import (
     CHECKPOINT,
-    DETACHED,
+    KEEP_RUNNING,
     LOG,
     OutcomeFile,
     RunFile,
@@ -45,6 +45,8 @@ logger = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.1
 # A trainer that was told to stop gets so long to write its checkpoint, in seconds.
 _STOP_SECONDS = 30.0
+# What takes memory that a machine may not have.
+_MEMORY_PHASES: frozenset[Phase] = frozenset({"loading", "training"})
 
 
 class Trainings:
@@ -70,8 +72,8 @@ class Trainings:
         self._reserve(work)
         try:
             folder = await asyncio.to_thread(_begin, job.id, work, model, keep_days)
-            if job.handed_over:
-                hand_over(job.id)  # it was before there was a folder
+            if job.keep_running:
+                keep_running(job.id)  # it was before there was a folder
             if self._turn.locked():
                 job.on_progress(Progress(phase="waiting for another training to end"))
             try:
@@ -105,10 +107,10 @@ class Trainings:
         self._names.add(work.adapter)
 
 
-def hand_over(job: str) -> None:
+def keep_running(job: str) -> None:
     """Have the trainer go on when this engine is gone: somebody knows the job's id."""
     with contextlib.suppress(FileNotFoundError):
-        (run_folder(job) / DETACHED).touch(mode=0o600)
+        (run_folder(job) / KEEP_RUNNING).touch(mode=0o600)
 
 
 def may_go_on(job: str) -> bool:
@@ -135,9 +137,9 @@ def _begin(job: str, work: Train, model: tuple[str, Path], keep_days: float) -> 
     prune(keep_days)
     folder = run_folder(job)
     if work.resume:
-        earlier = _resumable(work)
+        earlier = _resumable(work.resume, work.adapter)
         earlier_folder = run_folder(work.resume)
-        for name in ("outcome.json", "status.json", DETACHED):
+        for name in ("outcome.json", "status.json", KEEP_RUNNING):
             (earlier_folder / name).unlink(missing_ok=True)
         earlier_folder.rename(folder)
         run = earlier.model_copy(update={"parent": os.getpid()})
@@ -156,27 +158,24 @@ def _begin(job: str, work: Train, model: tuple[str, Path], keep_days: float) -> 
     return folder
 
 
-def resumed_work(work: Train) -> Train:
-    """What the run that is gone on with was asked. Raises InvalidRequest when there is none to go on with."""
-    return _resumable(work).work
+def resumed_work(job: str, adapter: str) -> Train:
+    """Return what a training was asked that another one goes on with. Raises InvalidRequest when none can go on with it."""
+    return _resumable(job, adapter).work
 
 
-def _resumable(work: Train) -> RunFile:
-    assert work.resume is not None
-    known = work.resume.startswith("train-") and "/" not in work.resume and run_folder(work.resume).is_dir()
-    earlier = read_run(run_folder(work.resume)) if known else None
+def _resumable(job: str, adapter: str) -> RunFile:
+    known = JOB_ID.fullmatch(job) and run_folder(job).is_dir()
+    earlier = read_run(run_folder(job)) if known else None
     if earlier is None:
         raise InvalidRequest(
-            f"there is no training {work.resume[:60]!r} to go on with: it is done, was resumed under another id, or is too old; train anew"
+            f"there is no training {job[:60]!r} to go on with: it is done, was resumed under another id, or is too old; train anew"
         )
-    if trainer_of(run_folder(work.resume)) is not None:
-        raise StillTraining(f"{work.resume} is still training; wait for it", subject=work.resume)
-    if not (run_folder(work.resume) / CHECKPOINT).exists():
-        raise InvalidRequest(f"{work.resume} has no checkpoint to go on from; train anew")
-    if earlier.work.adapter != work.adapter:
-        raise InvalidRequest(
-            f"{work.resume} trains the adapter {earlier.work.adapter}, not {work.adapter}; name that one"
-        )
+    if trainer_of(run_folder(job)) is not None:
+        raise StillTraining(f"{job} is still training; wait for it", subject=job)
+    if not (run_folder(job) / CHECKPOINT).exists():
+        raise InvalidRequest(f"{job} has no checkpoint to go on from; train anew")
+    if earlier.work.adapter != adapter:
+        raise InvalidRequest(f"{job} trains the adapter {earlier.work.adapter}, not {adapter}; name that one")
     return earlier
 
 
@@ -219,8 +218,8 @@ async def _follow(job: RunningJob, folder: Path) -> Trained:
     _tell(job, folder)
     outcome = read_outcome(folder)
     if outcome is None:
-        kind = TrainingOutOfMemory if job.progress.phase in ("loading", "training") else TrainingInterrupted
-        problem = f"the trainer's process ended at: {job.progress}; most likely it was killed, or out of memory"
+        kind = TrainingOutOfMemory if job.progress.phase in _MEMORY_PHASES else TrainingInterrupted
+        problem = f"the trainer's process ended while {job.progress.phase}; most likely it was killed, or out of memory"
         raise interrupted(problem, job.id, kind)
     return _settled(job, folder, outcome)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import dataclasses
-import importlib
 import logging
 import threading
 import time
@@ -15,7 +14,7 @@ from adapters.errors import ServerError, to_wire
 from adapters.lora.check import AdapterFiles, check_files
 from adapters.lora.trained_adapters import base_of, check_base, resolve_adapter
 from adapters.mlx.backend import Backend
-from adapters.mlx.generation.pending import Asking
+from adapters.mlx.generation.answer_job import AnswerJob
 from adapters.models.card import tensor_bytes, weight_files
 from adapters.models.download import download
 from adapters.models.installed_models import check_ability
@@ -64,7 +63,9 @@ async def carry_out(
 
 async def _train(job: RunningJob, work: Train, backend: Backend, settings: Settings, trainings: Trainings) -> Trained:
     if work.resume:
-        work = (await asyncio.to_thread(resumed_work, work)).model_copy(update={"resume": work.resume})
+        work = (await asyncio.to_thread(resumed_work, work.resume, work.adapter)).model_copy(
+            update={"resume": work.resume}
+        )
     name, folder = await _folder(job, work.model, work.offline, settings)
 
     async def free() -> int:
@@ -121,15 +122,16 @@ async def _download(job: RunningJob, work: Download, settings: Settings) -> Down
 
 async def _transcribe(job: RunningJob, work: Transcribe, backend: Backend, settings: Settings) -> Transcribed:
     # Decoders take a while to import, which an engine that only chats need not spend.
-    transcription = importlib.import_module("adapters.engine.transcription")
+    from adapters.engine.transcription import read_sound, transcribe
+
     job.on_progress(Progress(phase="opening the file"))
-    sound = await transcription.read_sound(work, settings)
+    sound = await read_sound(work, settings)
     name, folder = await _folder(job, work.model, work.offline, settings)
     await asyncio.to_thread(check_ability, name, folder, "speech")
     loading = time.monotonic()
     async with backend.lease(name, folder, job.on_progress) as leased:
         load_s = time.monotonic() - loading
-        return await transcription.transcribe(job, work, name, backend, leased.loaded, sound, load_s, settings)
+        return await transcribe(job, work, name, backend, leased.loaded, sound, load_s, settings)
 
 
 async def _generate(job: RunningJob, work: Generate, backend: Backend, settings: Settings) -> Generated:
@@ -143,12 +145,12 @@ async def _generate(job: RunningJob, work: Generate, backend: Backend, settings:
         await asyncio.to_thread(check_base, adapter.folder, folder, name)
     loading = time.monotonic()
     async with backend.lease(name, folder, job.on_progress, adapter) as leased:
-        asking = Asking(work, job.asked, time.monotonic() - loading, job.on_progress, job.on_written, media)
+        answering = AnswerJob(work, job.asked, time.monotonic() - loading, job.on_progress, job.on_written, media)
         job.on_progress(Progress(phase="waiting for a place"))
         if len(work.conversations) == 1:
-            completions = [await backend.answer(leased, asking, 0)]
+            completions = [await backend.answer(leased, answering, 0)]
         else:
-            completions = await _several(job, backend, leased, asking)
+            completions = await _several(job, backend, leased, answering)
         return Generated(kind=work.kind, model=name, adapter=shown, completions=completions, image_facts=facts)
 
 
@@ -163,10 +165,11 @@ async def _adapter(job: RunningJob, work: Generate, settings: Settings) -> tuple
 
 async def _shown(job: RunningJob, work: Generate, settings: Settings) -> tuple["Media", list[ImageFacts]]:
     """The pictures and videos of the conversations, and what the model is shown of them, in order."""
-    pictures = importlib.import_module("adapters.engine.media")
+    from adapters.engine.media import read_media, seen_in  # decoders, as in _transcribe
+
     job.on_progress(Progress(phase="opening the pictures"))
-    media = await pictures.read_media(work, settings)
-    return media, [one for conversation in work.conversations for one in pictures.seen_in(conversation, media)]
+    media = await read_media(work, settings)
+    return media, [one for conversation in work.conversations for one in seen_in(conversation, media)]
 
 
 async def count_tokens(work: Generate, backend: Backend, settings: Settings) -> int:
@@ -175,16 +178,20 @@ async def count_tokens(work: Generate, backend: Backend, settings: Settings) -> 
     assert found.folder is not None  # offline, a name that is not here was refused
     shows = bool(media_of(work.conversations[0]))
     await asyncio.to_thread(check_ability, found.shown, found.folder, "vision" if shows else "text")
-    media: Media = await importlib.import_module("adapters.engine.media").read_media(work, settings) if shows else {}
+    media: Media = {}
+    if shows:
+        from adapters.engine.media import read_media  # decoders, as in _transcribe
+
+        media = await read_media(work, settings)
     async with backend.lease(found.shown, found.folder, lambda _: None) as leased:
         return await backend.count(leased, work, media)
 
 
-async def _several(job: RunningJob, backend: Backend, leased: "Leased", asking: Asking) -> list[Completion]:
+async def _several(job: RunningJob, backend: Backend, leased: "Leased", answering: AnswerJob) -> list[Completion]:
     """All answers, written side by side. One that fails is told in its place and costs the others nothing."""
-    count, done = len(asking.work.conversations), 0
+    count, done = len(answering.work.conversations), 0
     # Of many answers it is how many are done that counts, not how far each of them is.
-    quiet = dataclasses.replace(asking, on_progress=lambda _: None)
+    quiet = dataclasses.replace(answering, on_progress=lambda _: None)
 
     async def one(index: int) -> Completion:
         nonlocal done

@@ -6,7 +6,6 @@ This module needs no MLX to be imported: the first lease imports it on the MLX t
 import asyncio
 import contextlib
 import functools
-import importlib
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from adapters.errors import InvalidRequest
 from adapters.lora.check import AdapterFiles
-from adapters.mlx.generation.pending import Asking, OnProgress, PendingAnswer
+from adapters.mlx.generation.answer_job import AnswerJob, OnProgress
 from adapters.mlx.thread.mlx_thread import MlxThread
 from adapters.models.card import read_card
 from adapters.models.safety import check_folder
@@ -29,7 +28,7 @@ from adapters.settings import Settings
 
 if TYPE_CHECKING:
     from adapters.media.windows import Window
-    from adapters.mlx.generation.request import Row, RowEvent
+    from adapters.mlx.generation.request import GenerationRequest, RequestEvent
     from adapters.mlx.generation.runner import RowRunner
     from adapters.mlx.residency import Leased, Loaded, Residency
     from adapters.mlx.speech.model import Heard, SpeechModel
@@ -62,7 +61,7 @@ class Backend:
         self._starting: asyncio.Future[Residency] | None = None
         self._loading: dict[Path, asyncio.Lock] = {}
         # Requests of each model on their way to its batch. Written by the event loop only, read by the MLX thread.
-        self._coming: Counter[Path] = Counter()
+        self._expected_requests: Counter[Path] = Counter()
 
     # --- models
 
@@ -71,13 +70,13 @@ class Backend:
         self, name: str, folder: Path, on_progress: OnProgress, adapter: AdapterFiles | None = None
     ) -> AsyncIterator["Leased"]:
         """The model of that folder, loaded if need be, kept in memory for the life of the block; so its adapter."""
-        with self._on_its_way(folder):
+        with self._expected(folder):
             residency = await self._start(on_progress)
             async with self._loading.setdefault(folder, asyncio.Lock()):
                 loaded = await self._find(residency, folder)
                 if loaded is None:
                     loaded = await self._load(residency, name, folder, on_progress)
-        leased = importlib.import_module("adapters.mlx.residency").Leased(loaded)
+        leased = _serving().Leased(loaded)
         try:
             if adapter is not None:
                 leased = await self._adapt(residency, loaded, adapter)
@@ -100,13 +99,13 @@ class Backend:
             raise
 
     @contextlib.contextmanager
-    def _on_its_way(self, folder: Path) -> Iterator[None]:
-        """Count a request as coming while the block runs."""
-        self._coming[folder] += 1
+    def _expected(self, folder: Path) -> Iterator[None]:
+        """Count a request as expected while the block runs."""
+        self._expected_requests[folder] += 1
         try:
             yield
         finally:
-            self._coming[folder] -= 1
+            self._expected_requests[folder] -= 1
 
     async def _find(self, residency: "Residency", folder: Path) -> "Loaded | None":
         """The model with a lease on it, if it is in memory. A lease that comes too late for its asker is given back."""
@@ -130,23 +129,20 @@ class Backend:
 
     def _begin(self) -> "Residency":
         """On the MLX thread."""
-        module = importlib.import_module("adapters.mlx.residency")
-        importlib.import_module("adapters.mlx.prepare")
-        return module.Residency(self._thread, self._settings, self._post)
+        return _serving().Residency(self._thread, self._settings, self._post)
 
     async def _load(self, residency: "Residency", name: str, folder: Path, on_progress: OnProgress) -> "Loaded":
         card = await asyncio.to_thread(read_card, folder)
         await asyncio.to_thread(check_folder, folder)
         on_progress(Progress(phase="loading", done=0, total=card.weight_bytes, unit="bytes"))
-        loading_module = importlib.import_module("adapters.mlx.loading")
-        reader = await self._prepare(lambda: loading_module.read_reader(name, card))
+        reader = await self._prepare(lambda: _serving().read_reader(name, card))
 
         def on_bytes(done: int, total: int) -> None:
             progress = Progress(phase="loading", done=done, total=total, unit="bytes")
             self._loop.call_soon_threadsafe(on_progress, progress)
 
-        work = residency.load(name, card, reader, on_bytes, lambda: self._coming[folder])
-        loading = self._thread.drive(work, on_lost=residency.give_up)
+        work = residency.load(name, card, reader, on_bytes, lambda: self._expected_requests[folder])
+        loading = self._thread.run_stepwise(work, on_lost=residency.give_up)
         return await asyncio.wrap_future(loading)
 
     async def unload(self, name: str | None) -> list[str]:
@@ -183,27 +179,32 @@ class Backend:
 
     # --- answers
 
-    async def answer(self, leased: "Leased", asking: "Asking", index: int) -> Completion:
-        """Answer one conversation of a job. Cancelling the task takes its row out of the batch.
+    async def answer(self, leased: "Leased", job: AnswerJob, index: int) -> Completion:
+        """Answer one conversation of a job. Cancelling the task takes its request out of the batch.
 
         Raises what is wrong with this conversation.
         """
-        prepare = importlib.import_module("adapters.mlx.prepare")
-        loaded = leased.loaded
-        with self._on_its_way(loaded.card.folder):
-            row: Row = await self._prepare(
-                lambda: prepare.make_row(leased, asking.work, index, secrets.randbits(63), asking.media)
+        serving, loaded = _serving(), leased.loaded
+        with self._expected(loaded.card.folder):
+            read_call = functools.partial(serving.read_call, loaded.tokenizer, tools=job.work.tools)
+            pending = serving.PendingAnswer(job, index, read_call)
+            request = await self._prepare(
+                lambda: serving.make_request(
+                    leased,
+                    job.work,
+                    index,
+                    job.media,
+                    random_seed=secrets.randbits(63),
+                    asked=job.asked,
+                    on_event=pending.on_event,
+                )
             )
-            row.asked = asking.asked
-            read_call = functools.partial(prepare.read_call, loaded.tokenizer, tools=asking.work.tools)
-            answer = PendingAnswer(asking, row, index, lambda: self.cancel(loaded, row), read_call)
-            self.submit(loaded, row)
-        return await answer.completion()
+            self.submit(loaded, request)
+        return await pending.completion(request, leave=lambda: self.cancel(loaded, request))
 
     async def count(self, leased: "Leased", work: Generate, media: "Media") -> int:
         """The tokens of a job's first conversation."""
-        prepare = importlib.import_module("adapters.mlx.prepare")
-        prompt, _ = await self._prepare(lambda: prepare.make_prompt(leased.loaded, work, 0, media))
+        prompt, _ = await self._prepare(lambda: _serving().make_prompt(leased.loaded, work, 0, media))
         return len(prompt.tokens)
 
     async def _on_thread(self, function: Callable[[], T]) -> T:
@@ -225,23 +226,23 @@ class Backend:
                 "or the prompt, is too much; choose another model, or shorten the prompt"
             ) from error
 
-    def _post(self, events: list[tuple["Row", "RowEvent"]]) -> None:
+    def _post(self, events: list[tuple["GenerationRequest", "RequestEvent"]]) -> None:
         """From the MLX thread: hand a step's events to the loop, all at once."""
 
         def deliver() -> None:
-            for row, event in events:
-                row.on_event(event)
+            for request, event in events:
+                request.on_event(request, event)
 
         with contextlib.suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(deliver)
 
-    def submit(self, loaded: "Loaded", row: "Row") -> None:
+    def submit(self, loaded: "Loaded", request: "GenerationRequest") -> None:
         runner = cast("RowRunner", loaded.runner)
-        self._thread.call(lambda: runner.submit(row))
+        self._thread.call(lambda: runner.submit(request))
 
-    def cancel(self, loaded: "Loaded", row: "Row") -> Future[None]:
+    def cancel(self, loaded: "Loaded", request: "GenerationRequest") -> Future[None]:
         runner = cast("RowRunner", loaded.runner)
-        return self._thread.call(lambda: runner.cancel(row))
+        return self._thread.call(lambda: runner.cancel(request))
 
     # --- listening
 
@@ -252,12 +253,22 @@ class Backend:
     async def listen(self, loaded: "Loaded", window: "Window", options: dict[str, Any]) -> "Heard":
         """What is said in a window. Cancelling this ends it at its next step."""
         speech = cast("SpeechModel", loaded.runner)
-        work = self._thread.drive(speech.listen(window, options))
+        work = self._thread.run_stepwise(speech.listen(window, options))
         return await asyncio.wrap_future(work)
 
     def same_language(self, loaded: "Loaded", language: str) -> dict[str, Any]:
         """What keeps the model to a language that it has recognised."""
         return cast("SpeechModel", loaded.runner).language_option(language)
+
+
+def _serving():
+    """Return the module of all that imports MLX: its type is the module's own.
+
+    `_begin` calls this first, so that the MLX thread is the one that imports MLX. Later calls find the module imported.
+    """
+    from adapters.mlx import serving
+
+    return serving
 
 
 def _preparing_thread() -> ThreadPoolExecutor:

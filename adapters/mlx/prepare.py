@@ -4,12 +4,13 @@ Runs on the engine's preparing thread, one request at a time. Imports MLX; evalu
 """
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mlx_lm.sample_utils import make_logits_processors
 
 from adapters.errors import ContextOverflow, InvalidRequest, UnsupportedModel
-from adapters.mlx.generation.request import LogitsProcessor, Row
+from adapters.mlx.generation.request import GenerationRequest, LogitsProcessor, RequestEvent
 from adapters.mlx.generation.runner import RowRunner
 from adapters.mlx.residency import Leased, Loaded
 from adapters.mlx.text.answer import AnswerText, WrittenCall, markers_of
@@ -21,14 +22,23 @@ from adapters.protocol.generation import Generate, MadeCall
 logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
-    from adapters.mlx.text.images import Media, Sight
+    from adapters.mlx.text.images import ImagePrompt, Media
 
 
-def make_row(leased: Leased, work: Generate, index: int, random_seed: int, media: "Media") -> Row:
-    """The row of one conversation, with the pictures and videos that it names. Raises what is wrong with it."""
+def make_request(
+    leased: Leased,
+    work: Generate,
+    index: int,
+    media: "Media",
+    *,
+    random_seed: int,
+    asked: float,
+    on_event: Callable[[GenerationRequest, RequestEvent], None],
+) -> GenerationRequest:
+    """Return the request of one conversation, with the pictures and videos that it names. Raises what is wrong with it."""
     loaded = leased.loaded
     tokenizer = loaded.tokenizer
-    prompt, sight = make_prompt(loaded, work, index, media)
+    prompt, images = make_prompt(loaded, work, index, media)
     vocabulary = len(tokenizer.vocab)
     if work.top_k >= vocabulary:
         raise InvalidRequest(
@@ -39,37 +49,38 @@ def make_row(leased: Leased, work: Generate, index: int, random_seed: int, media
     )
     # Each conversation of a call draws from a seed of its own, or equal prompts would get equal answers.
     seed = random_seed if work.seed is None else work.seed + index
-    return Row(
+    return GenerationRequest(
         tokens=prompt.tokens,
         max_tokens=_check_room(len(prompt.tokens), work.max_tokens, loaded.card.context, loaded.name),
         sampling=work,
         seed=seed,
         answer=answer,
         cache_key=leased.adapter.digest if leased.adapter else "",
-        on_event=lambda _: None,
+        on_event=on_event,
         processors=_processors(loaded, work, prompt),
         boundaries=prompt.boundaries,
-        sight=sight,
+        images=images,
         adapter=leased.adapter,
+        asked=asked,
     )
 
 
-def make_prompt(loaded: Loaded, work: Generate, index: int, media: "Media") -> tuple[Prompt, "Sight | None"]:
+def make_prompt(loaded: Loaded, work: Generate, index: int, media: "Media") -> tuple[Prompt, "ImagePrompt | None"]:
     """The prompt of one conversation, and what is seen in it. Raises what is wrong with it."""
     assert isinstance(loaded.runner, RowRunner)
     tokenizer, conversation = loaded.tokenizer, work.conversations[index]
-    sight: Sight | None = None
+    images: ImagePrompt | None = None
     if media_of(conversation):
-        sight = _looked(loaded, conversation, work, media)
-        opened = tokenizer.has_thinking and ends_with(tokenizer, sight.tokens, tokenizer.think_start)
-        prompt = Prompt(sight.key, [], opened)
+        images = render_with_images(loaded, conversation, work, media)
+        opened = tokenizer.has_thinking and ends_with(tokenizer, images.tokens, tokenizer.think_start)
+        prompt = Prompt(images.key, [], opened)
     else:
         prompt = render(
             tokenizer, _plain(conversation), work.tools, work.thinking, checkpoints=not loaded.runner.trimmable
         )
     if not prompt.tokens:
         raise InvalidRequest("the prompt has no tokens; write something")
-    return prompt, sight
+    return prompt, images
 
 
 def read_call(tokenizer: Any, call: WrittenCall, tools: list[dict[str, Any]]) -> list[MadeCall]:
@@ -94,7 +105,9 @@ def read_call(tokenizer: Any, call: WrittenCall, tools: list[dict[str, Any]]) ->
         return [made]
 
 
-def _looked(loaded: Loaded, conversation: list[dict[str, Any]], work: Generate, media: "Media") -> "Sight":
+def render_with_images(
+    loaded: Loaded, conversation: list[dict[str, Any]], work: Generate, media: "Media"
+) -> "ImagePrompt":
     from adapters.mlx.text.images import look
 
     template: dict[str, Any] = {"enable_thinking": work.thinking}

@@ -18,6 +18,7 @@ from mlx.utils import tree_flatten
 
 from adapters.errors import DoesNotFit, OutOfMemory
 from adapters.lora.check import AdapterFiles
+from adapters.mlx.allocation import allocation_failed
 from adapters.mlx.generation.language import LanguageRunner
 from adapters.mlx.generation.prompt_cache import PromptCache
 from adapters.mlx.generation.runner import Post, RowRunner
@@ -86,7 +87,7 @@ class Residency:
         self._thread, self._settings, self._post = thread, settings, post
         self._loaded: dict[Path, Loaded] = {}
         self._copies: dict[tuple[Path, str], Loaded] = {}  # by folder and adapter
-        self._coming: dict[Path, int] = {}  # bytes of the models that are being loaded
+        self._being_loaded: dict[Path, int] = {}  # bytes of the models that are being loaded
         self.prompt_cache = PromptCache(int(settings.prompt_cache_gb * GB))
         self.device = _device_name()
         mx.set_cache_limit(min(1 << 30, self.limit() // 16))
@@ -104,7 +105,7 @@ class Residency:
 
     def used(self) -> int:
         """Weights, here or on their way, prompts kept, and what the running answers may grow to."""
-        weights = sum(loaded.bytes + loaded.slots.nbytes for loaded in self._all()) + sum(self._coming.values())
+        weights = sum(loaded.bytes + loaded.slots.nbytes for loaded in self._all()) + sum(self._being_loaded.values())
         running = sum(loaded.runner.reserved_bytes for loaded in self._all())
         return weights + self.prompt_cache.nbytes + running
 
@@ -155,7 +156,12 @@ class Residency:
         return loaded
 
     def load(
-        self, name: str, card: ModelCard, reader: Reader, on_bytes: OnBytes, coming: Callable[[], int] = lambda: 0
+        self,
+        name: str,
+        card: ModelCard,
+        reader: Reader,
+        on_bytes: OnBytes,
+        expected_requests: Callable[[], int] = lambda: 0,
     ) -> Generator[None, None, Loaded]:
         """Bring a model into memory piece by piece, and give it with a lease on it.
 
@@ -166,14 +172,14 @@ class Residency:
         self._make_room(
             name, card.weight_bytes + card.kv_bytes_per_token * min(card.context, _SPARE_TOKENS) + _SPARE_BYTES
         )
-        self._coming[card.folder] = card.weight_bytes
+        self._being_loaded[card.folder] = card.weight_bytes
         try:
             model = lazy_model(name, card)
             yield from _fill(model, card.weight_bytes, on_bytes)
         finally:
-            del self._coming[card.folder]
+            del self._being_loaded[card.folder]
         slots = AdapterSlots(model)
-        runner = self._runner(str(card.folder), card, model, reader, coming, slots)
+        runner = self._runner(str(card.folder), card, model, reader, expected_requests, slots)
         loaded = Loaded(name, card, reader, model, runner, card.weight_bytes, slots, str(card.folder), leases=1)
         self._loaded[card.folder] = loaded
         self._thread.add(runner)
@@ -186,7 +192,7 @@ class Residency:
         card: ModelCard,
         model: Any,
         reader: Reader,
-        coming: Callable[[], int],
+        expected_requests: Callable[[], int],
         slots: AdapterSlots,
     ) -> RowRunner | SpeechModel:
         if "speech" in card.abilities:
@@ -206,7 +212,7 @@ class Residency:
             prompt_cache=self.prompt_cache,
             room=self._room,
             post=self._post,
-            coming=coming,
+            expected_requests=expected_requests,
         )
 
     def release(self, leased: Leased) -> None:
@@ -335,6 +341,8 @@ def _fill(model: Any, weight_bytes: int, on_bytes: OnBytes) -> Generator[None, N
         mx.eval(piece)
         settle(model)
     except (MemoryError, RuntimeError) as error:
+        if not allocation_failed(error):
+            raise
         raise OutOfMemory(
             f"the machine ran out of memory while loading ({str(error)[:200]}); choose a smaller model"
         ) from error

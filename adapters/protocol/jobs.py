@@ -52,31 +52,34 @@ class Downloaded(Wire):
 Outcome = Annotated[Generated | Transcribed | Trained | Downloaded, Field(discriminator="kind")]
 
 
-class Progress(Wire):
-    """What a job is at: a phase in words, and how much of it is done where that can be said."""
+# What a job is doing, as it completes "while ...". In the order in which jobs come to them.
+Phase = Literal[
+    "waiting",
+    "opening the file",
+    "opening the pictures",
+    "downloading",
+    "starting MLX",
+    "loading",
+    "waiting for a place",
+    "reading prompt",
+    "writing",
+    "listening",
+    "waiting for another training to end",
+    "checking the rows",
+    "evaluating the base",
+    "training",
+    "evaluating the adapter",
+    "saving the adapter",
+]
 
-    phase: str
+
+class Progress(Wire):
+    """What a job is doing, and how much of it is done where that can be said, in `unit`."""
+
+    phase: Phase
     done: float | None = None
     total: float | None = None
     unit: str = ""
-
-    def __str__(self) -> str:
-        if self.done is None:
-            return self.phase
-        if self.unit == "bytes":
-            done, of = _bytes(self.done), f" of {_bytes(self.total)}" if self.total else ""
-        else:
-            done, of = f"{self.done:.0f}", f" of {self.total:.0f}" if self.total else ""
-        return f"{self.phase} {done}{of}" + (f" {self.unit}" if self.unit not in ("", "bytes") else "")
-
-
-def _bytes(count: float | None) -> str:
-    count = count or 0
-    for unit in ("bytes", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
 
 
 class JobView(Wire):

@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter
 
 from adapters.protocol.generation import Generate, Partial
 from adapters.protocol.jobs import JOB_ID, JobState, JobView, Progress, Work
-from adapters.protocol.training import TrainingState
+from adapters.protocol.training import Train, TrainingState
 from adapters.protocol.wire import Wire
 
 # Another number is another socket: an engine of another version is left to its own clients.
@@ -67,20 +67,52 @@ class Attach(Wire):
     every: Every = 0.03
 
 
-class Detach(Wire):
-    """Stop following. A job that nobody follows and nobody was told the id of is cancelled."""
+class Unfollow(Wire):
+    """Stop following. A job that nobody follows is cancelled, unless it is to keep running."""
 
-    op: Literal["detach"] = "detach"
+    op: Literal["unfollow"] = "unfollow"
     id: int
     job: str
 
 
-class HandOver(Wire):
-    """Somebody is told the job's id and may ask for it later: it goes on without followers. Answered with the job."""
+class KeepRunning(Wire):
+    """Have a job go on without followers: somebody is told its id and may ask for it later. Answered with the job."""
 
-    op: Literal["hand-over"] = "hand-over"
+    op: Literal["keep-running"] = "keep-running"
     id: int
     job: str
+
+
+class ReadJob(Wire):
+    """Say what a job is now. Changes nothing about it. Answered with the job."""
+
+    op: Literal["read-job"] = "read-job"
+    id: int
+    job: str
+
+
+class ReadWork(Wire):
+    """Say what a job was asked that answers. It is kept as long as the job's result."""
+
+    op: Literal["read-work"] = "read-work"
+    id: int
+    job: str
+
+
+class ReadTraining(Wire):
+    """Say what a training was asked that another one is to go on with. Refused when it cannot be gone on with."""
+
+    op: Literal["read-training"] = "read-training"
+    id: int
+    job: str
+    adapter: str
+
+
+class ListJobs(Wire):
+    """List the ids of all jobs that are running or whose results are kept. Waits for no model, as the status does."""
+
+    op: Literal["list-jobs"] = "list-jobs"
+    id: int
 
 
 class Cancel(Wire):
@@ -116,7 +148,20 @@ class Stop(Wire):
 
 
 Request = Annotated[
-    Submit | Attach | Detach | HandOver | Cancel | AskStatus | Count | Unload | Stop, Field(discriminator="op")
+    Submit
+    | Attach
+    | Unfollow
+    | KeepRunning
+    | ReadJob
+    | ReadWork
+    | ReadTraining
+    | ListJobs
+    | Cancel
+    | AskStatus
+    | Count
+    | Unload
+    | Stop,
+    Field(discriminator="op"),
 ]
 
 
@@ -142,11 +187,25 @@ class Update(Wire):
 
 
 class Snapshot(Wire):
-    """A job whole: the answer to `attach` and `cancel`, and the event that ends a job."""
+    """A job whole: the answer to whoever asks for one, and the event that ends a job."""
 
     event: Literal["snapshot"] = "snapshot"
     id: int
     view: JobView
+
+
+class WorkReply(Wire):
+    event: Literal["work"] = "work"
+    id: int
+    work: Generate | Train = Field(discriminator="kind")
+
+
+class JobIds(Wire):
+    """Newest first."""
+
+    event: Literal["job-ids"] = "job-ids"
+    id: int
+    jobs: list[str]
 
 
 class StatusReply(Wire):
@@ -183,7 +242,8 @@ class Refused(Wire):
 
 
 Event = Annotated[
-    Hello | Update | Snapshot | StatusReply | Counted | Unloaded | Done | Refused, Field(discriminator="event")
+    Hello | Update | Snapshot | WorkReply | JobIds | StatusReply | Counted | Unloaded | Done | Refused,
+    Field(discriminator="event"),
 ]
 
 read_request: TypeAdapter[Request] = TypeAdapter(Request)

@@ -20,7 +20,9 @@ from adapters.places import runs_folder
 from adapters.protocol.jobs import Progress
 from adapters.protocol.training import Train, Trained, TrainingState
 
-LOCK, DETACHED, LOG = "trainer.lock", "detached", "trainer.log"
+LOCK, LOG = "trainer.lock", "trainer.log"
+# There once the training goes on without the process that started it.
+KEEP_RUNNING = "keep-running"
 # Names the last complete checkpoint.
 CHECKPOINT = "checkpoint.json"
 

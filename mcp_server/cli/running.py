@@ -16,7 +16,7 @@ from adapters.protocol.messages import EngineStatus
 from adapters.settings import settings_file
 from mcp_server.host.launch import host_process
 from mcp_server.host.memory import memory_of
-from mcp_server.sizes import size, span
+from mcp_server.sizes import progress_text, size, span
 
 _ENDING_SECONDS = 10.0
 
@@ -39,7 +39,7 @@ def show_status(console: Console) -> None:
             table.add_row("model", f"{model.model}, {size(model.bytes)}, {doing}")
         active = [view for view in engine.jobs if view.state in ("queued", "running")]
         for view in active:
-            table.add_row("job", f"{view.job}, {view.state}, {view.progress}")
+            table.add_row("job", f"{view.job}, {view.state}, {progress_text(view.progress)}")
         table.add_row("jobs", f"{len(active)} under way, {len(engine.jobs) - len(active)} ended")
     table.add_row("settings", str(settings_file()) + ("" if settings_file().exists() else " (none yet)"))
     table.add_row("state", str(state_folder()))

@@ -10,6 +10,7 @@ from adapters.places import outputs_folder
 from adapters.protocol.generation import Completion, FinishReason, Generated, Timing, Usage
 from adapters.protocol.jobs import Downloaded, JobState, JobView
 from adapters.settings import Settings
+from mcp_server.sizes import progress_text
 from mcp_server.ways_out import error_text
 
 # Clients cut or refuse larger results: characters of one answer, and of all answers of a call together.
@@ -85,7 +86,7 @@ def answer_of(view: JobView, settings: Settings, several: bool | None = None) ->
         "state": view.state,
         "job": view.job,
         "model": view.outcome.model if view.outcome else view.model,
-        "phase": None if view.state in ("done", "failed") else str(view.progress),
+        "phase": None if view.state in ("done", "failed") else progress_text(view.progress),
         "error": error_text(view.error),
     }
     if view.outcome and view.outcome.model in STARTER_NOTES:

@@ -9,11 +9,11 @@ from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import BaseModel, ConfigDict
 
 from adapters.models.abilities import Ability
-from adapters.protocol.jobs import JobKind, JobView, Progress
+from adapters.protocol.jobs import JobKind, JobView, Phase, Progress
 from adapters.settings import Settings
 
 # Where each phase of a job lies in a call, in percent from and to: clients draw one bar that must never go back.
-Phases = Mapping[str, tuple[int, int]]
+Phases = Mapping[Phase, tuple[int, int]]
 
 
 class Arguments(ArgModelBase):

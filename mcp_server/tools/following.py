@@ -12,6 +12,7 @@ from adapters.engine import Job
 from adapters.errors import EngineUnavailable
 from adapters.protocol.jobs import JobView, Work, new_job_id
 from mcp_server.connection import Connection
+from mcp_server.sizes import progress_text
 from mcp_server.tools.definition import Phases, percent
 
 Report = Callable[[float, float | None, str | None], Awaitable[None]]
@@ -131,7 +132,7 @@ async def _handed_over(connection: Connection, followed: Following) -> JobView |
             "the engine was not up before the deadline, and nothing was begun; call again in a few seconds"
         )
     try:
-        return await asyncio.wait_for(connection.engine.hand_over(followed.job.id), _HAND_OVER_SECONDS)
+        return await asyncio.wait_for(connection.engine.keep_running(followed.job.id), _HAND_OVER_SECONDS)
     except TimeoutError:
         return None
 
@@ -145,5 +146,5 @@ async def _report(report: Report, job: Job, phases: Phases, changed: asyncio.Eve
         now = percent(job.progress, phases)
         if now > shown:
             shown = now
-            await report(now, 100, str(job.progress))
+            await report(now, 100, progress_text(job.progress))
             await asyncio.sleep(_SECONDS_BETWEEN_REPORTS)

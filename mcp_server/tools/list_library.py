@@ -15,13 +15,12 @@ from adapters.lora.trained_adapters import shelf
 from adapters.models.abilities import Ability
 from adapters.models.installed_models import Shelved, models_on_disk
 from adapters.models.recommended import ABILITIES, default_model
-from adapters.places import jobs_folder
 from adapters.protocol.jobs import JobState
 from adapters.protocol.messages import EngineStatus, LoadedModel
 from adapters.recordings import store
 from adapters.settings import GB, Settings
 from mcp_server.connection import Connection
-from mcp_server.sizes import size
+from mcp_server.sizes import progress_text, size
 from mcp_server.tools.answer import tool_result
 from mcp_server.tools.definition import Arguments, ToolDefinition, hints
 from mcp_server.tools.train_adapter import EvaluationAnswer
@@ -118,7 +117,7 @@ async def list_library(arguments: ListLibraryArguments, ctx: Context[Connection,
 
 
 async def whole_library(connection: Connection, kind: Kind) -> Library:
-    """Everything of that kind. An engine is started only where its jobs are asked for and there are some."""
+    """Everything of that kind. An engine is started only where jobs are asked for: it alone knows them."""
     status = await connection.engine.status_if_running()
     library = Library()
     if kind in ("models", "all"):
@@ -130,7 +129,7 @@ async def whole_library(connection: Connection, kind: Kind) -> Library:
     if kind in ("sessions", "all"):
         library.sessions = await asyncio.to_thread(_session_entries)
     if kind in ("jobs", "all"):
-        if status is None and any(jobs_folder().glob("*.json")):
+        if status is None:
             status = await connection.engine.status()
         library.jobs = _job_entries(status)
     if status is not None and status.memory_limit:
@@ -201,7 +200,7 @@ def _job_entries(status: EngineStatus | None) -> list[JobEntry]:
             kind=view.kind,
             state=view.state,
             model=view.model,
-            phase=str(view.progress) if view.state in ("queued", "running") else None,
+            phase=progress_text(view.progress) if view.state in ("queued", "running") else None,
             created=view.created,
             error=error_text(view.error),
         )

@@ -8,7 +8,6 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from adapters.engine.jobs import load_work
 from adapters.errors import InvalidRequest
 from adapters.protocol.content import TextPart, parts_of
 from adapters.protocol.generation import Generate, Generated
@@ -107,7 +106,7 @@ def _problem(error: ValidationError) -> str:
 
 async def _exchanged(connection: Connection, exchange: Exchange, common: dict[str, Any]) -> Conversation:
     """The conversation of an earlier job, with the answer that it gave or should have given."""
-    work = await asyncio.to_thread(load_work, exchange.job)
+    work = await connection.engine.work(exchange.job)
     if exchange.index >= len(work.conversations):
         raise InvalidRequest(
             f"job {exchange.job} had {len(work.conversations)} prompts; index {exchange.index} is none of them"
@@ -123,7 +122,7 @@ async def _exchanged(connection: Connection, exchange: Exchange, common: dict[st
 
 
 async def _answered(connection: Connection, exchange: Exchange) -> tuple[str, str | None]:
-    view = await connection.engine.hand_over(exchange.job)
+    view = await connection.engine.job(exchange.job)
     if not isinstance(view.outcome, Generated):
         raise InvalidRequest(
             f"job {exchange.job} is {view.state} and gave no answer; pass the `answer` that should have been given"

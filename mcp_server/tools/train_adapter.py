@@ -11,7 +11,6 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, ImageContent
 from pydantic import BaseModel, ConfigDict, Field
 
-from adapters.engine.training import resumed_work
 from adapters.errors import FileRefused, InvalidRequest, NothingToLearn, from_wire
 from adapters.files import open_file
 from adapters.lora.trained_adapters import check_free
@@ -29,7 +28,7 @@ from adapters.recordings.conversation import check_session
 from adapters.settings import GB, Settings
 from mcp_server.connection import Connection
 from mcp_server.grants import Grants, opened
-from mcp_server.sizes import span
+from mcp_server.sizes import progress_text, span
 from mcp_server.tools.answer import JobAnswer, tool_result
 from mcp_server.tools.definition import COMMON_PHASES, Arguments, JobTool, ToolDefinition, hints
 from mcp_server.tools.following import run
@@ -130,14 +129,10 @@ async def _resumed(connection: Connection, arguments: TrainAdapterArguments) -> 
         raise InvalidRequest(
             f"a resumed training goes on as it began, so {', '.join(sorted(changed))} cannot be given; leave all but adapter and resume out"
         )
-    wanted = Train(adapter=arguments.adapter, resume=arguments.resume)
-    earlier = await asyncio.to_thread(resumed_work, wanted)
-    return wanted.model_copy(
-        update={
-            "model": await named_model(connection, earlier.model, _JOBS.ability),
-            "offline": connection.settings.offline,
-        }
-    )
+    assert arguments.resume is not None
+    earlier = await connection.engine.resumable(arguments.resume, arguments.adapter)
+    model = await named_model(connection, earlier.model, _JOBS.ability)
+    return Train(adapter=arguments.adapter, resume=arguments.resume, model=model, offline=connection.settings.offline)
 
 
 def _dataset(path: str, grants: Grants) -> str:
@@ -179,7 +174,7 @@ def training_of(view: JobView, settings: Settings, adapter: str | None = None) -
         job=view.job,
         model=view.model,
         adapter=done.adapter if done else adapter,
-        phase=None if view.state in FINISHED else str(view.progress),
+        phase=None if view.state in FINISHED else progress_text(view.progress),
         error=error_text(view.error),
         training=details,
     )

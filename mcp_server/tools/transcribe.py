@@ -23,6 +23,7 @@ from adapters.protocol.transcription import (
 from adapters.settings import Settings
 from mcp_server.connection import Connection
 from mcp_server.grants import Grants, opened
+from mcp_server.sizes import progress_text
 from mcp_server.tools.answer import MOST_CHARACTERS, STARTER_NOTES, AnswerTiming, bounded, tool_result
 from mcp_server.tools.definition import COMMON_PHASES, Arguments, JobTool, ToolDefinition, hints
 from mcp_server.tools.following import run
@@ -138,7 +139,7 @@ def transcript_of(view: JobView, settings: Settings) -> Transcript:
             text=so_far[:MOST_CHARACTERS],
             truncated=len(so_far) > MOST_CHARACTERS,
             model=view.model,
-            phase=None if view.state in ("done", "failed") else str(view.progress),
+            phase=None if view.state in ("done", "failed") else progress_text(view.progress),
             error=error_text(view.error),
         )
     file, segments = outcome.file, _bounded_segments(outcome.segments)

@@ -24,6 +24,7 @@ MLX = (
     ("adapters.mlx.loading", "adapters.mlx.generation", "adapters.mlx.speech"),
     ("adapters.mlx.fusing", "adapters.mlx.residency", "adapters.mlx.training"),
     ("adapters.mlx.prepare",),
+    ("adapters.mlx.serving",),
     ("adapters.mlx.backend",),
 )
 SERVER = (

@@ -44,9 +44,11 @@ def test_the_shim_imports_only_the_standard_library_and_this_project() -> None:
     assert roots - {"mcp_server", "adapters"} <= sys.stdlib_module_names
 
 
-@pytest.mark.parametrize("module", ["mcp_server.host.__main__", "mcp_server.host.listen", "mcp_server.cli.app"])
-def test_the_host_and_the_command_line_load_no_mlx(module: str) -> None:
-    code = f"import sys, {module}; print([name for name in sys.modules if name.split('.')[0] in ('mlx', 'mlx_lm', 'transformers')])"
+@pytest.mark.parametrize(
+    "module", ["adapters.engine.server", "mcp_server.host.__main__", "mcp_server.host.listen", "mcp_server.cli.app"]
+)
+def test_engine_host_and_command_line_start_without_mlx(module: str) -> None:
+    code = f"import sys, {module}; print([name for name in sys.modules if name.split('.')[0] in ('mlx', 'mlx_lm', 'mlx_vlm', 'mlx_audio', 'transformers')])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert ran.stdout.strip() == "[]"
 

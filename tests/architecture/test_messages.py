@@ -13,8 +13,9 @@ _TOOLS = [definition.name for definition in ALL_TOOLS if "-" in definition.name]
 _NAMED = re.compile(
     rf"\b({'|'.join(_TOOLS)})\b|(^|\s|`)--[a-z]|mcp-server-mlx [a-z]|\b(call|use|of) (generate|transcribe)\b"
 )
-# The models that come along, and how they were made; and a client of the server, whose users call its tools.
-_ELSEWHERE = ("adapters.starter", "adapters.strands")
+# The models that come along, and how they were made; a client of the server, whose users call its tools; and the table of
+# a client's options, whose help is for whoever starts the server.
+_ELSEWHERE = ("adapters.starter", "adapters.strands", "adapters.options")
 
 
 def _said(path: Path) -> list[str]:

@@ -13,7 +13,7 @@ import mlx.core as mx
 from mlx_lm.generate import BatchGenerator
 from mlx_lm.models.cache import make_prompt_cache
 
-from adapters.mlx.generation.request import Ended, Reading, Row
+from adapters.mlx.generation.request import Ended, GenerationRequest, Reading
 from adapters.mlx.generation.request_tag import RowTag, TaggedModel
 from adapters.mlx.generation.runner import SMALLEST_CHUNK, STEPS_BETWEEN_EVALS, RowRunner, guarded
 from adapters.mlx.generation.sampling import BatchSampler
@@ -36,33 +36,33 @@ class LanguageRunner(RowRunner):
     def _new_cache(self, model: Any) -> list[Any]:
         return make_prompt_cache(model)
 
-    def _insert(self, row: Row) -> None:
-        row.waits_for = None
-        cache, row.cached_tokens = self._prompt_cache.fetch(self._name, row.cache_key, row.tokens)
-        row.detokenizer = self._tokenizer.detokenizer
-        known, rest = row.tokens[: row.cached_tokens], row.tokens[row.cached_tokens :]
-        (row.uid,) = self._generator.insert_segments(
-            [self._segments(row, rest)],
-            max_tokens=[row.max_tokens],
-            caches=[[*(cache or make_prompt_cache(self._model.model)), RowTag([row])]],
+    def _insert(self, request: GenerationRequest) -> None:
+        request.waits_for = None
+        cache, request.cached_tokens = self._prompt_cache.fetch(self._name, request.cache_key, request.tokens)
+        request.detokenizer = self._tokenizer.detokenizer
+        known, rest = request.tokens[: request.cached_tokens], request.tokens[request.cached_tokens :]
+        (request.uid,) = self._generator.insert_segments(
+            [self._segments(request, rest)],
+            max_tokens=[request.max_tokens],
+            caches=[[*(cache or make_prompt_cache(self._model.model)), RowTag([request])]],
             all_tokens=[list(known)],
             samplers=[self._sampler],
-            logits_processors=[[guarded(row, processor) for processor in row.processors]],
+            logits_processors=[[guarded(request, processor) for processor in request.processors]],
         )
-        self._rows[row.uid] = row
-        row.admitted = time.monotonic()
+        self._rows[request.uid] = request
+        request.admitted = time.monotonic()
 
-    def _segments(self, row: Row, rest: list[int]) -> list[list[int]]:
+    def _segments(self, request: GenerationRequest, rest: list[int]) -> list[list[int]]:
         """The unread tokens, cut where a checkpoint is to be kept."""
-        start = row.cached_tokens
-        cuts = [] if self.trimmable else [place - start for place in row.boundaries if place > start]
+        start = request.cached_tokens
+        cuts = [] if self.trimmable else [place - start for place in request.boundaries if place > start]
         edges = [0, *cuts, len(rest)]
         return [rest[a:b] for a, b in itertools.pairwise(edges) if b > a]
 
     # --- running
 
     def _advance(self) -> None:
-        reading = sum(row.reading for row in self._rows.values())
+        reading = sum(request.reading for request in self._rows.values())
         self._generator.prefill_step_size = self._chunk(reading, len(self._rows) - reading)
         started, before = time.monotonic(), self._generator._counters.prompt_tokens  # pyright: ignore[reportPrivateUsage]
         prompts, tokens = self._generator.next()
@@ -77,59 +77,59 @@ class LanguageRunner(RowRunner):
             self._read(response)
         for response in tokens:
             self._decoded(response)
-        for row in [row for row in self._rows.values() if row.error is not None]:
-            self._leave(row)
-            self._end(row, Ended("stop", row.error))
+        for request in [request for request in self._rows.values() if request.error is not None]:
+            self._leave(request)
+            self._end(request, Ended("stop", request.error))
 
     def _read(self, response: Any) -> None:
-        row = self._rows[response.uid]
+        request = self._rows[response.uid]
         if response.end_of_prompt:
-            row.reading = False
-            if len(row.tokens) - row.cached_tokens >= _WORTH_KEEPING or self._waiting:
-                self._keep(row)
-        elif response.end_of_segment and not self.trimmable and self._is_boundary(row, response):
-            self._keep(row)
-        done = row.cached_tokens + response.progress[0]
-        self._events.append((row, Reading(min(done, len(row.tokens)), len(row.tokens))))
+            request.reading = False
+            if len(request.tokens) - request.cached_tokens >= _WORTH_KEEPING or self._waiting:
+                self._keep(request)
+        elif response.end_of_segment and not self.trimmable and self._is_boundary(request, response):
+            self._keep(request)
+        done = request.cached_tokens + response.progress[0]
+        self._events.append((request, Reading(min(done, len(request.tokens)), len(request.tokens))))
 
-    def _is_boundary(self, row: Row, response: Any) -> bool:
-        return row.cached_tokens + response.progress[0] in row.boundaries
+    def _is_boundary(self, request: GenerationRequest, response: Any) -> bool:
+        return request.cached_tokens + response.progress[0] in request.boundaries
 
     def _decoded(self, response: Any) -> None:
-        row = self._rows.get(response.uid)
-        if row is None:
+        request = self._rows.get(response.uid)
+        if request is None:
             return
-        stopped = self._wrote(row, response.token, response.finish_reason)
+        stopped = self._wrote(request, response.token, response.finish_reason)
         if response.finish_reason:
             del self._rows[response.uid]
-            if row.error is None:
-                self._store(row, response.all_tokens, response.prompt_cache)
-            self._end(row, Ended("stop" if row.answer.stopped else response.finish_reason, row.error))
+            if request.error is None:
+                self._store(request, response.all_tokens, response.prompt_cache)
+            self._end(request, Ended("stop" if request.answer.stopped else response.finish_reason, request.error))
         elif stopped:
-            self._leave(row)
-            self._end(row, Ended("stop"))
+            self._leave(request)
+            self._end(request, Ended("stop"))
 
     # --- leaving
 
-    def _leave(self, row: Row) -> None:
+    def _leave(self, request: GenerationRequest) -> None:
         """Take a row out of the batch, keeping what it has read."""
-        assert row.uid is not None
-        del self._rows[row.uid]
-        caches = self._generator.remove([row.uid], return_prompt_caches=True)
-        if row.error is None and row.uid in caches:
-            cache, tokens = caches[row.uid]
-            self._store(row, tokens, cache)
+        assert request.uid is not None
+        del self._rows[request.uid]
+        caches = self._generator.remove([request.uid], return_prompt_caches=True)
+        if request.error is None and request.uid in caches:
+            cache, tokens = caches[request.uid]
+            self._store(request, tokens, cache)
 
-    def _keep(self, row: Row) -> None:
+    def _keep(self, request: GenerationRequest) -> None:
         """Store a row's cache as it is now, while it goes on."""
-        cache, tokens = self._generator.extract_cache([row.uid])[row.uid]
-        self._store(row, tokens, cache)
+        cache, tokens = self._generator.extract_cache([request.uid])[request.uid]
+        self._store(request, tokens, cache)
 
-    def _store(self, row: Row, tokens: Sequence[int], cache: list[Any]) -> None:
+    def _store(self, request: GenerationRequest, tokens: Sequence[int], cache: list[Any]) -> None:
         kept = cache[:-1]  # without the tag
         # Evaluated, a row's cache is a copy of its own; until then it holds on to the whole batch's.
         mx.eval([entry.state for entry in kept])
-        self._prompt_cache.store(self._name, row.cache_key, list(tokens), kept)
+        self._prompt_cache.store(self._name, request.cache_key, list(tokens), kept)
 
     def _restart(self) -> None:
         self._generator = self._new_generator()

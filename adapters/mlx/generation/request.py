@@ -10,7 +10,7 @@ from adapters.protocol.generation import FinishReason, Sampling
 
 if TYPE_CHECKING:
     from adapters.mlx.lora.layers import LoadedAdapter
-    from adapters.mlx.text.images import Sight
+    from adapters.mlx.text.images import ImagePrompt
 
 # (tokens of the row so far, logits [1, vocabulary]) -> logits, as in mlx_lm.
 LogitsProcessor = Callable[[Any, Any], Any]
@@ -41,14 +41,15 @@ class Ended:
     error: Exception | None = None
 
 
-RowEvent = Reading | Written | Ended
+RequestEvent = Reading | Written | Ended
 
 
 @dataclass(eq=False)
-class Row:
-    """A request for one answer. The first block is set by who asks, the second belongs to the MLX thread.
+class GenerationRequest:
+    """A request for one answer. The first block is set when it is made, the second belongs to the MLX thread.
 
-    `tokens` of a prompt with pictures are its key: what the pictures hold stands among them, the real ones in `sight`.
+    `tokens` of a prompt with pictures are its key: what the pictures hold stands among them, the real ones in `images`.
+    `on_event` is called with the request and what happened to it. `asked` is when the job came, on the monotonic clock.
     `boundaries` are the places in the prompt, in tokens, where a cache that cannot be trimmed is worth keeping.
     """
 
@@ -58,15 +59,15 @@ class Row:
     seed: int
     answer: AnswerText
     cache_key: str
-    on_event: Callable[[RowEvent], None]
+    on_event: Callable[["GenerationRequest", RequestEvent], None]
     processors: Sequence[LogitsProcessor] = ()
     boundaries: Sequence[int] = ()
-    sight: "Sight | None" = None
+    images: "ImagePrompt | None" = None
     adapter: "LoadedAdapter | None" = None
     asked: float = field(default_factory=time.monotonic)
 
     uid: int | None = None
-    waits_for: "Row | None" = None  # the row whose prompt, once read, serves this one
+    waits_for: "GenerationRequest | None" = None  # the request whose prompt, once read, serves this one
     detokenizer: Any = None
     cached_tokens: int = 0
     completion_tokens: int = 0

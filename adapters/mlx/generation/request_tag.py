@@ -12,14 +12,14 @@ import mlx.core as mx
 from mlx_lm.models.cache import _BaseCache  # pyright: ignore[reportPrivateUsage]
 
 if TYPE_CHECKING:
-    from adapters.mlx.generation.request import Row
+    from adapters.mlx.generation.request import GenerationRequest
     from adapters.mlx.lora.slots import AdapterSlots
 
 
 class RowTag(_BaseCache):
     """The requests of a batch's rows, in order."""
 
-    def __init__(self, rows: Sequence["Row"]) -> None:
+    def __init__(self, rows: Sequence["GenerationRequest"]) -> None:
         self.rows = list(rows)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "RowTag":
@@ -40,7 +40,7 @@ class RowTag(_BaseCache):
 
     @classmethod
     def merge(cls, caches: Sequence["RowTag"]) -> "RowTag":
-        return cls([row for cache in caches for row in cache.rows])
+        return cls([request for cache in caches for request in cache.rows])
 
     def extend(self, other: "RowTag") -> None:
         self.rows = self.rows + other.rows
@@ -78,7 +78,7 @@ class TaggedModel:
 
     def __init__(self, model: Any, slots: "AdapterSlots") -> None:
         self.model, self._slots = model, slots
-        self.rows: list[Row] = []
+        self.rows: list[GenerationRequest] = []
 
     @property
     def layers(self) -> Any:
@@ -86,5 +86,5 @@ class TaggedModel:
 
     def __call__(self, tokens: mx.array, cache: list[Any]) -> mx.array:
         self.rows = cache[-1].rows
-        self._slots.use([row.adapter for row in self.rows])
+        self._slots.use([request.adapter for request in self.rows])
         return self.model(tokens, cache=cache[:-1])

@@ -14,13 +14,14 @@ import mlx.core as mx
 from mlx_lm.models.cache import can_trim_prompt_cache
 
 from adapters.errors import DoesNotFit, OutOfMemory, ServerError
+from adapters.mlx.allocation import allocation_failed
 from adapters.mlx.generation.prompt_cache import PromptCache
-from adapters.mlx.generation.request import Ended, LogitsProcessor, Row, RowEvent, Written
+from adapters.mlx.generation.request import Ended, GenerationRequest, LogitsProcessor, RequestEvent, Written
 from adapters.mlx.lora.slots import AdapterSlots
 
 logger = logging.getLogger(__name__)
 
-Post = Callable[[list[tuple[Row, RowEvent]]], None]
+Post = Callable[[list[tuple[GenerationRequest, RequestEvent]]], None]
 
 # A prefix shared with a prompt that is being read is waited for from this many tokens on.
 _WORTH_SHARING = 32
@@ -51,17 +52,17 @@ class RowRunner(ABC):
         prompt_cache: PromptCache,
         room: Callable[[int], bool],
         post: Post,
-        coming: Callable[[], int] = lambda: 0,
+        expected_requests: Callable[[], int] = lambda: 0,
     ) -> None:
         self.trimmable = can_trim_prompt_cache(self._new_cache(model))
         self._name, self._tokenizer, self._slots = name, tokenizer, slots
         self._kv_bytes_per_token, self._batch_size = kv_bytes_per_token, batch_size
         self._prompt_cache, self._room, self._post = prompt_cache, room, post
-        self._coming = coming
+        self._expected_requests = expected_requests
         self._moment_began: float | None = None
-        self._waiting: deque[Row] = deque()
-        self._rows: dict[int, Row] = {}
-        self._events: list[tuple[Row, RowEvent]] = []
+        self._waiting: deque[GenerationRequest] = deque()
+        self._rows: dict[int, GenerationRequest] = {}
+        self._events: list[tuple[GenerationRequest, RequestEvent]] = []
         self._steps = 0
         self._tokens_per_second = 0.0
 
@@ -72,7 +73,7 @@ class RowRunner(ABC):
         """An empty KV cache for one row."""
 
     @abstractmethod
-    def _insert(self, row: Row) -> None:
+    def _insert(self, request: GenerationRequest) -> None:
         """Have a row read and written from now on: give it a `uid` and put it into `_rows`."""
 
     @abstractmethod
@@ -80,7 +81,7 @@ class RowRunner(ABC):
         """Read a piece, decode a token for every row, and note what came of it."""
 
     @abstractmethod
-    def _leave(self, row: Row) -> None:
+    def _leave(self, request: GenerationRequest) -> None:
         """Take a row out of the batch, keeping what it has read."""
 
     @abstractmethod
@@ -98,22 +99,22 @@ class RowRunner(ABC):
     @property
     def reserved_bytes(self) -> int:
         """What the rows' KV caches may grow to."""
-        return sum(self._kv_bytes(row) for row in self._rows.values())
+        return sum(self._kv_bytes(request) for request in self._rows.values())
 
-    def submit(self, row: Row) -> None:
+    def submit(self, request: GenerationRequest) -> None:
         """Queue a request; it is admitted in order, as places and memory allow."""
-        self._waiting.append(row)
+        self._waiting.append(request)
 
-    def cancel(self, row: Row) -> None:
+    def cancel(self, request: GenerationRequest) -> None:
         """Take a request out at once, wherever it is. What was read and written so far may serve the next one."""
-        row.cancelled = True
-        if row in self._waiting:
-            self._waiting.remove(row)
-        elif row.uid in self._rows:
-            self._leave(row)
+        request.cancelled = True
+        if request in self._waiting:
+            self._waiting.remove(request)
+        elif request.uid in self._rows:
+            self._leave(request)
         else:
             return
-        self._end(row, Ended("cancelled"))
+        self._end(request, Ended("cancelled"))
         self._flush()
 
     def step(self) -> None:
@@ -138,7 +139,7 @@ class RowRunner(ABC):
 
     def _more_is_coming(self) -> bool:
         """True while the batch is empty, the first request of a moment waits, and others are about to join it."""
-        if self._rows or not self._coming():
+        if self._rows or not self._expected_requests():
             self._moment_began = None
             return False
         now = time.monotonic()
@@ -146,64 +147,66 @@ class RowRunner(ABC):
         return now - self._moment_began < _MOMENT_SECONDS
 
     def _admit(self) -> None:
-        for row in list(self._waiting):
+        for request in list(self._waiting):
             if len(self._rows) >= self._batch_size:
                 return
-            if self._is_being_read(row):
+            if self._is_being_read(request):
                 continue
-            if not self._room(self._kv_bytes(row)):
+            if not self._room(self._kv_bytes(request)):
                 if not self._rows:
-                    self._waiting.remove(row)
-                    self._end(row, Ended("stop", self._too_large(row)))
+                    self._waiting.remove(request)
+                    self._end(request, Ended("stop", self._too_large(request)))
                 return
-            self._waiting.remove(row)
+            self._waiting.remove(request)
             try:
-                self._insert(row)
+                self._insert(request)
             except Exception as error:
                 logger.exception("model=<%s> | a row could not be inserted", self._name)
-                self._end(row, Ended("stop", error))
+                self._end(request, Ended("stop", error))
 
-    def _is_being_read(self, row: Row) -> bool:
+    def _is_being_read(self, request: GenerationRequest) -> bool:
         """True when another prompt with much the same beginning is being read now: its cache is worth the wait."""
-        if row.waits_for is not None and row.waits_for.reading and row.waits_for.uid in self._rows:
+        if request.waits_for is not None and request.waits_for.reading and request.waits_for.uid in self._rows:
             return True  # compared once, not at every step
-        row.waits_for = None
-        readers = [other for other in self._rows.values() if other.reading and other.cache_key == row.cache_key]
+        request.waits_for = None
+        readers = [other for other in self._rows.values() if other.reading and other.cache_key == request.cache_key]
         if not readers:
             return False
-        shared, reader = max(((self._shared(row, other), other) for other in readers), key=lambda found: found[0])
+        shared, reader = max(((self._shared(request, other), other) for other in readers), key=lambda found: found[0])
         known = (
-            self._prompt_cache.known_prefix(self._name, row.cache_key, row.tokens) if shared >= _WORTH_SHARING else 0
+            self._prompt_cache.known_prefix(self._name, request.cache_key, request.tokens)
+            if shared >= _WORTH_SHARING
+            else 0
         )
         if shared >= known + _WORTH_SHARING:
-            row.waits_for = reader
-        return row.waits_for is not None
+            request.waits_for = reader
+        return request.waits_for is not None
 
-    def _shared(self, row: Row, reader: Row) -> int:
+    def _shared(self, request: GenerationRequest, reader: GenerationRequest) -> int:
         """How much of the reader's cache would serve this row: up to a checkpoint where caches cannot be trimmed."""
-        length = min(len(row.tokens) - 1, len(reader.tokens))
-        shared = next((i for i in range(length) if row.tokens[i] != reader.tokens[i]), length)
+        length = min(len(request.tokens) - 1, len(reader.tokens))
+        shared = next((i for i in range(length) if request.tokens[i] != reader.tokens[i]), length)
         return shared if self.trimmable else max((place for place in reader.boundaries if place <= shared), default=0)
 
     # --- what came of a step
 
-    def _wrote(self, row: Row, token: int, finish_reason: str | None) -> bool:
+    def _wrote(self, request: GenerationRequest, token: int, finish_reason: str | None) -> bool:
         """Note a token of a row; True when the row is at its end by a stop string while its batch would go on."""
-        row.last_token = time.monotonic()
-        row.first_token = row.first_token or row.last_token
-        row.completion_tokens += 1
+        request.last_token = time.monotonic()
+        request.first_token = request.first_token or request.last_token
+        request.completion_tokens += 1
         if finish_reason != "stop":
-            row.detokenizer.add_token(token)
+            request.detokenizer.add_token(token)
         if finish_reason:
-            row.detokenizer.finalize()
-        text, reasoning = row.answer.add(row.detokenizer.last_segment)
+            request.detokenizer.finalize()
+        text, reasoning = request.answer.add(request.detokenizer.last_segment)
         if finish_reason:
-            rest = row.answer.finish()
+            rest = request.answer.finish()
             text, reasoning = text + rest[0], reasoning + rest[1]
-        calls = row.answer.closed_calls()
+        calls = request.answer.closed_calls()
         if text or reasoning or calls:
-            self._events.append((row, Written(text, reasoning, calls)))
-        return row.answer.stopped and not finish_reason
+            self._events.append((request, Written(text, reasoning, calls)))
+        return request.answer.stopped and not finish_reason
 
     def _chunk(self, reading: int, decoding: int) -> int:
         """Prompt tokens to read next: a power of two that is done in time at the speed seen last."""
@@ -213,16 +216,16 @@ class RowRunner(ABC):
         wanted = int(self._tokens_per_second * seconds / max(reading, 1))
         return min(most, max(SMALLEST_CHUNK, 1 << max(wanted, 1).bit_length() - 1))
 
-    def _end(self, row: Row, event: Ended) -> None:
-        self._events.append((row, event))
+    def _end(self, request: GenerationRequest, event: Ended) -> None:
+        self._events.append((request, event))
 
     def _fail_all(self, error: Exception, restart: bool = True) -> None:
         """The batch is lost: every row in it fails, and the next starts clean."""
         if restart:
             logger.error("model=<%s>, rows=<%s> | the batch failed", self._name, len(self._rows), exc_info=error)
         told = self._told(error)
-        for row in [*self._rows.values(), *([] if restart else self._waiting)]:
-            self._end(row, Ended("stop", told))
+        for request in [*self._rows.values(), *([] if restart else self._waiting)]:
+            self._end(request, Ended("stop", told))
         self._rows.clear()
         if not restart:
             self._waiting.clear()
@@ -235,7 +238,7 @@ class RowRunner(ABC):
             self._events = []
 
     def _told(self, error: Exception) -> Exception:
-        if isinstance(error, MemoryError) or "alloc" in str(error).lower():
+        if allocation_failed(error):
             return OutOfMemory(
                 f"the machine ran out of memory while answering ({str(error)[:200]}); shorten the prompt, ask for fewer answers at once, or take a smaller model"
             )
@@ -243,25 +246,25 @@ class RowRunner(ABC):
 
     # --- sizes
 
-    def _kv_bytes(self, row: Row) -> int:
-        return self._kv_bytes_per_token * (len(row.tokens) + row.max_tokens)
+    def _kv_bytes(self, request: GenerationRequest) -> int:
+        return self._kv_bytes_per_token * (len(request.tokens) + request.max_tokens)
 
-    def _too_large(self, row: Row) -> DoesNotFit:
+    def _too_large(self, request: GenerationRequest) -> DoesNotFit:
         return DoesNotFit(
-            f"a prompt of {len(row.tokens)} tokens with max_tokens={row.max_tokens} needs {self._kv_bytes(row) / 1e9:.2f} GB of memory for {self._name}, and there is less; "
+            f"a prompt of {len(request.tokens)} tokens with max_tokens={request.max_tokens} needs {self._kv_bytes(request) / 1e9:.2f} GB of memory for {self._name}, and there is less; "
             "shorten the prompt, lower max_tokens, or unload other models"
         )
 
 
-def guarded(row: Row, processor: LogitsProcessor) -> LogitsProcessor:
+def guarded(request: GenerationRequest, processor: LogitsProcessor) -> LogitsProcessor:
     """A processor that raises fails its own row, not the batch."""
 
     def checked(tokens: Any, logits: Any) -> Any:
-        if row.error is None:
+        if request.error is None:
             try:
                 return processor(tokens, logits)
             except Exception as error:
-                row.error = error
+                request.error = error
         return logits
 
     return checked

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import mlx.core as mx
 import numpy as np
 
-from adapters.mlx.generation.request import Row
+from adapters.mlx.generation.request import GenerationRequest
 
 _EVERYTHING = -float("inf")
 
@@ -20,14 +20,14 @@ _EVERYTHING = -float("inf")
 class BatchSampler:
     """Log-probabilities [rows, vocabulary] -> tokens [rows]. `rows` gives the rows of the forward pass just made."""
 
-    def __init__(self, rows: Callable[[], Sequence[Row]]) -> None:
+    def __init__(self, rows: Callable[[], Sequence[GenerationRequest]]) -> None:
         self._rows = rows
 
     def __call__(self, logprobs: mx.array) -> mx.array:
         rows = self._rows()
         if len(rows) != logprobs.shape[0]:
             raise RuntimeError(f"{logprobs.shape[0]} rows were computed, {len(rows)} are known")
-        drawing = [i for i, row in enumerate(rows) if row.sampling.temperature > 0]
+        drawing = [i for i, request in enumerate(rows) if request.sampling.temperature > 0]
         likeliest = mx.argmax(logprobs, axis=-1)
         if not drawing:
             return likeliest
@@ -38,29 +38,29 @@ class BatchSampler:
         return mx.put_along_axis(likeliest, index, drawn.astype(likeliest.dtype), axis=0)
 
 
-def _draw(logprobs: mx.array, rows: Sequence[Row]) -> mx.array:
+def _draw(logprobs: mx.array, rows: Sequence[GenerationRequest]) -> mx.array:
     """Gumbel's trick: the largest of (log-probability / temperature + noise) is a draw from the softmax."""
     x = logprobs.astype(mx.float32)
     x = mx.where(x < _thresholds(x, rows), _EVERYTHING, x)
-    temperatures = mx.array([[row.sampling.temperature] for row in rows])
-    keys = np.array([_key(row) for row in rows], dtype=np.uint32)
+    temperatures = mx.array([[request.sampling.temperature] for request in rows])
+    keys = np.array([_key(request) for request in rows], dtype=np.uint32)
     size = x.shape[-1]
     noise = mx.vmap(lambda key: mx.random.gumbel((size,), key=key))(mx.array(keys))
     return mx.argmax(x / temperatures + noise, axis=-1)
 
 
-def _key(row: Row) -> tuple[int, int]:
+def _key(request: GenerationRequest) -> tuple[int, int]:
     """Return the random key of this row's next draw."""
-    step, row.sampled = row.sampled, row.sampled + 1
-    mixed = (row.seed * 0x9E3779B97F4A7C15 + step * 0xD1B54A32D192ED03 + 0x2545F4914F6CDD1D) & (1 << 64) - 1
+    step, request.sampled = request.sampled, request.sampled + 1
+    mixed = (request.seed * 0x9E3779B97F4A7C15 + step * 0xD1B54A32D192ED03 + 0x2545F4914F6CDD1D) & (1 << 64) - 1
     mixed ^= mixed >> 29
     return mixed >> 32, mixed & 0xFFFFFFFF
 
 
-def _thresholds(logprobs: mx.array, rows: Sequence[Row]) -> mx.array:
+def _thresholds(logprobs: mx.array, rows: Sequence[GenerationRequest]) -> mx.array:
     """For each row the lowest log-probability [rows, 1] that its top-p, min-p and top-k all keep."""
     vocabulary = logprobs.shape[-1]
-    options = [row.sampling for row in rows]
+    options = [request.sampling for request in rows]
     lowest = mx.full((len(rows), 1), _EVERYTHING)
     if any(option.min_p > 0 for option in options):
         margin = [[float(np.log(option.min_p)) if option.min_p > 0 else _EVERYTHING] for option in options]

@@ -17,7 +17,7 @@ import mlx.core as mx
 from mlx_vlm.generate.ar import GenerationBatch, PromptProcessingBatch
 from mlx_vlm.models.cache import KVCache, make_prompt_cache
 
-from adapters.mlx.generation.request import Ended, Reading, Row
+from adapters.mlx.generation.request import Ended, GenerationRequest, Reading
 from adapters.mlx.generation.runner import SMALLEST_CHUNK, STEPS_BETWEEN_EVALS, RowRunner, guarded
 from adapters.mlx.generation.sampling import BatchSampler
 from adapters.mlx.thread.pausing import in_steps, pausing_layers
@@ -38,12 +38,12 @@ class VisionRunner(RowRunner):
         for tower in _TOWERS:
             if getattr(model, tower, None) is not None:
                 pausing_layers(getattr(model, tower))
-        self._sampled: list[Row] = []
+        self._sampled: list[GenerationRequest] = []
         self._sampler = BatchSampler(lambda: self._sampled)
         self._uids = itertools.count()
         self._ends = set(tokenizer.eos_token_ids)
         # Rows whose prompts are being read, each by a generator that gives its batch of one at the end.
-        self._being_read: deque[tuple[Row, Generator[None, None, GenerationBatch]]] = deque()
+        self._being_read: deque[tuple[GenerationRequest, Generator[None, None, GenerationBatch]]] = deque()
         self._batch: GenerationBatch | None = None
 
     # --- joining
@@ -51,31 +51,31 @@ class VisionRunner(RowRunner):
     def _new_cache(self, model: Any) -> list[Any]:
         return make_prompt_cache(model.language_model)
 
-    def _insert(self, row: Row) -> None:
-        row.waits_for = None
-        row.detokenizer = self._tokenizer.detokenizer
-        row.uid = next(self._uids)
-        self._rows[row.uid] = row
-        row.admitted = time.monotonic()
-        self._being_read.append((row, self._read(row)))
+    def _insert(self, request: GenerationRequest) -> None:
+        request.waits_for = None
+        request.detokenizer = self._tokenizer.detokenizer
+        request.uid = next(self._uids)
+        self._rows[request.uid] = request
+        request.admitted = time.monotonic()
+        self._being_read.append((request, self._read(request)))
 
-    def _read(self, row: Row) -> Generator[None, None, GenerationBatch]:
+    def _read(self, request: GenerationRequest) -> Generator[None, None, GenerationBatch]:
         """Look at the pictures, then read the prompt in chunks; yields in between."""
-        assert row.uid is not None
-        cache, row.cached_tokens = self._prompt_cache.fetch(self._name, row.cache_key, row.tokens)
-        if row.sight is not None and row.cached_tokens and row.cached_tokens <= row.sight.last:
-            cache, row.cached_tokens = None, 0  # with a picture left to look at, all of it is read
-        embedded = yield from in_steps(lambda: self._embed(row))
+        assert request.uid is not None
+        cache, request.cached_tokens = self._prompt_cache.fetch(self._name, request.cache_key, request.tokens)
+        if request.images is not None and request.cached_tokens and request.cached_tokens <= request.images.last:
+            cache, request.cached_tokens = None, 0  # with a picture left to look at, all of it is read
+        embedded = yield from in_steps(lambda: self._embed(request))
         inputs = embedded.pop("inputs_embeds")
         kept = not any(embedded.get(name) is not None for name in _NOT_KEPT)
         reading = PromptProcessingBatch(
             self._language,
-            [row.uid],
-            [self._real_tokens(row)[row.cached_tokens :]],
-            [row.max_tokens],
+            [request.uid],
+            [self._real_tokens(request)[request.cached_tokens :]],
+            [request.max_tokens],
             inputs,
             {name: value for name, value in embedded.items() if value is not None},
-            logits_processors=[[guarded(row, processor) for processor in row.processors]],
+            logits_processors=[[guarded(request, processor) for processor in request.processors]],
             prefill_step_size=SMALLEST_CHUNK,
             # One row's own kind of cache, where the library would begin with a batch's: features that are added within
             # the model are placed rightly only with this one.
@@ -86,13 +86,13 @@ class VisionRunner(RowRunner):
             # the features of the first places for all of them.
             aware = reading._prompt_length_aware_keys  # pyright: ignore[reportPrivateUsage]
             aware[:] = [name for name in aware if name != "visual_pos_masks"]
-        yield from self._read_chunks(row, reading, kept)
-        self._sampled = [row]
+        yield from self._read_chunks(request, reading, kept)
+        self._sampled = [request]
         return reading.generate(self._sampler, self._ends.__contains__, compute_logprobs=False)
 
-    def _read_chunks(self, row: Row, reading: Any, kept: bool) -> Generator[None, None, None]:
-        done, chunked = row.cached_tokens, reading.prefill_step_size is not None
-        checkpoints = [place for place in self._checkpoints(row) if place > done]
+    def _read_chunks(self, request: GenerationRequest, reading: Any, kept: bool) -> Generator[None, None, None]:
+        done, chunked = request.cached_tokens, reading.prefill_step_size is not None
+        checkpoints = [place for place in self._checkpoints(request) if place > done]
         while reading.needs_processing():
             if chunked:
                 decoding = len(self._batch) if self._batch is not None else 0
@@ -106,58 +106,58 @@ class VisionRunner(RowRunner):
             if count >= SMALLEST_CHUNK:
                 self._tokens_per_second = count / max(time.monotonic() - started, 1e-6)
             done += count
-            self._events.append((row, Reading(done, len(row.tokens))))
+            self._events.append((request, Reading(done, len(request.tokens))))
             if kept and checkpoints and done == checkpoints[0]:
-                self._keep(row, done, reading.prompt_cache)
+                self._keep(request, done, reading.prompt_cache)
                 checkpoints.pop(0)
             yield
-        if kept and done > row.cached_tokens:
-            self._keep(row, done, reading.prompt_cache)
+        if kept and done > request.cached_tokens:
+            self._keep(request, done, reading.prompt_cache)
 
-    def _checkpoints(self, row: Row) -> list[int]:
+    def _checkpoints(self, request: GenerationRequest) -> list[int]:
         """Where a cache that cannot be trimmed is worth keeping: after the pictures, and where turns end."""
         if self.trimmable:
             return []
-        return sorted({*row.boundaries, *([row.sight.last + 1] if row.sight else [])})
+        return sorted({*request.boundaries, *([request.images.last + 1] if request.images else [])})
 
-    def _keep(self, row: Row, count: int, cache: list[Any]) -> None:
+    def _keep(self, request: GenerationRequest, count: int, cache: list[Any]) -> None:
         kept: list[Any] = copy.deepcopy(cache)
         for entry in kept:
             if type(entry) is KVCache:  # made in steps of many tokens: only what is filled is kept
                 filled: Any = entry.state
                 entry.keys, entry.values = (mx.contiguous(part) for part in filled)
                 mx.eval(entry.keys, entry.values)
-        self._prompt_cache.store(self._name, row.cache_key, row.tokens[:count], kept)
+        self._prompt_cache.store(self._name, request.cache_key, request.tokens[:count], kept)
 
     # --- embedding
 
-    def _real_tokens(self, row: Row) -> list[int]:
-        return row.sight.tokens if row.sight is not None else row.tokens
+    def _real_tokens(self, request: GenerationRequest) -> list[int]:
+        return request.images.tokens if request.images is not None else request.tokens
 
-    def _embed(self, row: Row) -> dict[str, Any]:
+    def _embed(self, request: GenerationRequest) -> dict[str, Any]:
         """What the language model takes in place of the tokens that are not known yet, with their positions."""
-        tokens = mx.array([self._real_tokens(row)])
-        if row.sight is None or row.cached_tokens:
-            return self._embed_text(row, tokens)
-        inputs = dict(row.sight.inputs)
+        tokens = mx.array([self._real_tokens(request)])
+        if request.images is None or request.cached_tokens:
+            return self._embed_text(request, tokens)
+        inputs = dict(request.images.inputs)
         pixels, mask = inputs.pop("pixel_values", None), inputs.pop("attention_mask", None)
         embedded = self._model.get_input_embeddings(tokens, pixels, mask=mask, **inputs).to_dict()
         mx.eval([value for value in embedded.values() if isinstance(value, mx.array)])
         return embedded
 
-    def _embed_text(self, row: Row, tokens: mx.array) -> dict[str, Any]:
+    def _embed_text(self, request: GenerationRequest, tokens: mx.array) -> dict[str, Any]:
         """Text after what is known: its positions follow from all that came before, pictures among it."""
-        rest = tokens[:, row.cached_tokens :]
+        rest = tokens[:, request.cached_tokens :]
         embedded = self._model.get_input_embeddings(rest, None).to_dict()
         embedded["attention_mask_4d"] = None
         index = getattr(self._language, "get_rope_index", None)
-        if row.cached_tokens and callable(index):
-            inputs = row.sight.inputs if row.sight is not None else {}
+        if request.cached_tokens and callable(index):
+            inputs = request.images.inputs if request.images is not None else {}
             found: Any = index(
                 tokens, inputs.get("image_grid_thw"), inputs.get("video_grid_thw"), inputs.get("attention_mask")
             )
             positions, deltas = found
-            embedded["position_ids"] = positions[..., row.cached_tokens :]
+            embedded["position_ids"] = positions[..., request.cached_tokens :]
             embedded["rope_deltas"] = deltas
         return embedded
 
@@ -172,24 +172,24 @@ class VisionRunner(RowRunner):
 
     def _read_on(self) -> None:
         """A piece of one prompt; the next time, of another."""
-        row, reading = self._being_read.popleft()
-        self._slots.use([row.adapter])
+        request, reading = self._being_read.popleft()
+        self._slots.use([request.adapter])
         try:
             next(reading)
         except StopIteration as end:
-            row.reading = False
-            self._join(row, end.value)
+            request.reading = False
+            self._join(request, end.value)
         except Exception as error:
             logger.warning("model=<%s> | a prompt could not be read", self._name, exc_info=error)
-            self._rows.pop(row.uid or 0, None)
-            self._end(row, Ended("stop", self._told(error)))
+            self._rows.pop(request.uid or 0, None)
+            self._end(request, Ended("stop", self._told(error)))
         else:
-            self._being_read.append((row, reading))
+            self._being_read.append((request, reading))
 
-    def _join(self, row: Row, one: GenerationBatch) -> None:
-        if row.error is not None:
-            self._rows.pop(row.uid or 0, None)
-            self._end(row, Ended("stop", row.error))
+    def _join(self, request: GenerationRequest, one: GenerationBatch) -> None:
+        if request.error is not None:
+            self._rows.pop(request.uid or 0, None)
+            self._end(request, Ended("stop", request.error))
         elif self._batch is None or not len(self._batch):
             self._batch = one
         else:
@@ -197,21 +197,22 @@ class VisionRunner(RowRunner):
 
     def _decode(self, batch: GenerationBatch) -> None:
         self._sampled = [self._rows[uid] for uid in batch.uids]
-        self._slots.use([row.adapter for row in self._sampled])
+        self._slots.use([request.adapter for request in self._sampled])
         for response in batch.next():
-            row = self._rows[response.uid]
-            stopped = self._wrote(row, response.token, response.finish_reason)
+            request = self._rows[response.uid]
+            stopped = self._wrote(request, response.token, response.finish_reason)
             if response.finish_reason:
                 del self._rows[response.uid]
                 self._end(
-                    row,
+                    request,
                     Ended(
-                        "length" if response.finish_reason == "length" and not row.answer.stopped else "stop", row.error
+                        "length" if response.finish_reason == "length" and not request.answer.stopped else "stop",
+                        request.error,
                     ),
                 )
-            elif stopped or row.error is not None:
-                self._leave(row)
-                self._end(row, Ended("stop", row.error))
+            elif stopped or request.error is not None:
+                self._leave(request)
+                self._end(request, Ended("stop", request.error))
         if self._steps % STEPS_BETWEEN_EVALS == 0 and len(batch):
             mx.eval(batch.cache_states())
         if not len(batch):
@@ -219,14 +220,14 @@ class VisionRunner(RowRunner):
 
     # --- leaving
 
-    def _leave(self, row: Row) -> None:
-        assert row.uid is not None
-        del self._rows[row.uid]
-        for entry in [entry for entry in self._being_read if entry[0] is row]:
+    def _leave(self, request: GenerationRequest) -> None:
+        assert request.uid is not None
+        del self._rows[request.uid]
+        for entry in [entry for entry in self._being_read if entry[0] is request]:
             self._being_read.remove(entry)
             entry[1].close()
-        if self._batch is not None and row.uid in self._batch.uids:
-            self._batch.filter([i for i, uid in enumerate(self._batch.uids) if uid != row.uid])
+        if self._batch is not None and request.uid in self._batch.uids:
+            self._batch.filter([i for i, uid in enumerate(self._batch.uids) if uid != request.uid])
             if not len(self._batch):
                 self._batch = None
 

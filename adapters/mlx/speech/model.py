@@ -54,9 +54,9 @@ class SpeechModel:
                 if "encoder" in name:
                     pausing_layers(child)
         if self._is_whisper():
-            from adapters.mlx.speech.whisper import spare_rests
+            from adapters.mlx.speech.whisper import skip_trailing_silence
 
-            spare_rests(model)
+            skip_trailing_silence(model)
 
     busy = False
     row_count = 0

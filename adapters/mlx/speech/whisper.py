@@ -34,7 +34,7 @@ class Hearing:
 HEARING: ContextVar[Hearing] = ContextVar("hearing")
 
 
-def spare_rests(model: Any) -> None:
+def skip_trailing_silence(model: Any) -> None:
     """Have this model decode nothing where only silence is left of a window, or speech that it may leave."""
     decode = model.decode
 

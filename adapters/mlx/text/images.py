@@ -27,7 +27,7 @@ _MEDIA_TOKENS = ("image_token_id", "image_token_index", "video_token_id", "video
 
 
 @dataclass(frozen=True)
-class Sight:
+class ImagePrompt:
     """A prompt with pictures.
 
     `tokens` are what the model reads, `key` the same with the pictures' content in it: equal keys mean equal pictures.
@@ -42,7 +42,7 @@ class Sight:
 
 def look(
     model: Any, processor: Any, conversation: list[dict[str, Any]], media: Media, name: str, **template: Any
-) -> Sight:
+) -> ImagePrompt:
     """Render a conversation with pictures and process them. Raises UnsupportedModel for a model that cannot take them."""
     messages, images = _with_markers(conversation, media)
     prompt = _rendered(model, processor, messages, len(images), name, template)
@@ -63,7 +63,7 @@ def look(
     mx.eval([value for value in arrays.values() if isinstance(value, mx.array)])
     tokens: list[int] = arrays.pop("input_ids").reshape(-1).tolist()
     key, last = _keyed(model, tokens, images)
-    return Sight(tokens, key, last, arrays)
+    return ImagePrompt(tokens, key, last, arrays)
 
 
 def _with_markers(conversation: list[dict[str, Any]], media: Media) -> tuple[list[dict[str, Any]], list[Image.Image]]:

@@ -1,7 +1,7 @@
 """The one thread that loads and runs every model.
 
 MLX arrays belong to the thread that made them, and evaluating from several threads has crashed Metal drivers. So all of
-MLX happens here. Others hand functions in (`call`), long work as generators (`drive`), and runners that are stepped for
+MLX happens here. Others hand functions in (`call`), long work as generators (`run_stepwise`), and runners that are stepped for
 as long as they have work (`add`). The thread takes what was handed in, then one step of each, in turn: no piece of work
 waits for another to end. Nothing here needs MLX until the first call does.
 """
@@ -26,12 +26,12 @@ class Runner(Protocol):
 
 
 class MlxThread:
-    """Owns the thread. `call`, `drive`, `add` and `close` may be used from any other thread."""
+    """Owns the thread. `call`, `run_stepwise`, `add` and `close` may be used from any other thread."""
 
     def __init__(self) -> None:
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._runners: list[Runner] = []
-        self._driven: list[_Driven] = []
+        self._stepwise: list[_Stepwise] = []
         self._at_end: list[Callable[[], None]] = []
         self._thread = threading.Thread(target=self._run, name="mlx", daemon=True)
         self._thread.start()
@@ -51,15 +51,15 @@ class MlxThread:
         self._inbox.put(run)
         return future
 
-    def drive(self, work: Generator[Any, None, T], on_lost: Callable[[T], None] | None = None) -> Future[T]:
+    def run_stepwise(self, work: Generator[Any, None, T], on_lost: Callable[[T], None] | None = None) -> Future[T]:
         """Run a generator on the thread, a step at a time among other work; what it returns is the future's result.
 
         Cancelling the future closes the generator before its next step. A result that comes all the same, since the
         last step was under way, is given to `on_lost`.
         """
-        driven = _Driven(work, Future(), on_lost)
-        self._inbox.put(lambda: self._driven.append(driven))
-        return driven.future
+        running = _Stepwise(work, Future(), on_lost)
+        self._inbox.put(lambda: self._stepwise.append(running))
+        return running.future
 
     def add(self, runner: Runner) -> None:
         """Step this runner whenever it is busy. Used on the MLX thread."""
@@ -81,7 +81,7 @@ class MlxThread:
     def _run(self) -> None:
         try:
             while self._take():
-                self._step_driven()
+                self._run_steps()
                 for runner in list(self._runners):
                     if runner.busy:
                         runner.step()
@@ -91,7 +91,7 @@ class MlxThread:
     def _take(self) -> bool:
         """Run all that was handed in; wait for something if there is nothing else to do. False at the end."""
         while True:
-            idle = not self._driven and not any(runner.busy for runner in self._runners)
+            idle = not self._stepwise and not any(runner.busy for runner in self._runners)
             try:
                 item = self._inbox.get(block=idle)
             except queue.Empty:
@@ -100,18 +100,18 @@ class MlxThread:
                 return False
             item()
 
-    def _step_driven(self) -> None:
-        self._driven = [driven for driven in self._driven if not driven.step()]
+    def _run_steps(self) -> None:
+        self._stepwise = [running for running in self._stepwise if not running.step()]
 
     def _end(self) -> None:
         """Leave no array and no stream behind: a stream left at interpreter exit aborts the process."""
         import gc
         import sys
 
-        for driven in self._driven:
-            driven.work.close()
-            driven.future.cancel()
-        self._driven.clear()
+        for running in self._stepwise:
+            running.work.close()
+            running.future.cancel()
+        self._stepwise.clear()
         for function in self._at_end:
             function()
         self._runners.clear()
@@ -126,7 +126,7 @@ class MlxThread:
 
 
 @dataclass
-class _Driven:
+class _Stepwise:
     """A generator on its way to a result."""
 
     work: Generator[Any, None, Any]

@@ -1,7 +1,7 @@
 """The trainer's process: `python -m adapters.mlx.training RUN_FOLDER`. Started by the engine; ends by itself.
 
-It ends with a checkpoint when it is told to (SIGTERM), and when the process that started it is gone without having
-handed the training over. All that it says goes through its folder.
+It ends with a checkpoint when it is told to (SIGTERM), and when the process that started it is gone and the training
+is not to keep running. All that it says goes through its folder.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from adapters.errors import OutOfMemory, ServerError, TrainingFailed, to_wire
-from adapters.training.run_folder import DETACHED, OutcomeFile, locked, read_run, write
+from adapters.training.run_folder import KEEP_RUNNING, OutcomeFile, locked, read_run, write
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class _Stop:
         self._told = True
 
     def __call__(self) -> bool:
-        alone = os.getppid() != self._parent and not (self._folder / DETACHED).exists()
+        alone = os.getppid() != self._parent and not (self._folder / KEEP_RUNNING).exists()
         return self._told or alone
 
 
@@ -41,6 +41,7 @@ def _outcome(folder: Path) -> OutcomeFile:
     if run is None:
         raise SystemExit(f"{folder} is no training's folder")
     stop = _Stop(folder, run.parent)
+    from adapters.mlx.allocation import allocation_failed
     from adapters.mlx.training import checkpoint
     from adapters.mlx.training.loop import Stopped
     from adapters.mlx.training.trainer import Trainer
@@ -57,7 +58,7 @@ def _outcome(folder: Path) -> OutcomeFile:
         )
         return OutcomeFile(state="failed", error=to_wire(told))
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "alloc" not in str(error).lower():
+        if not allocation_failed(error):
             raise
         told = OutOfMemory(
             f"the machine ran out of memory while training ({str(error)[:200]}); {checkpoint.left(folder)}. "

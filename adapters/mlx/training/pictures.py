@@ -55,13 +55,13 @@ def _example(model: Any, reader: Reader, row: Row, index: int, name: str) -> Exa
     template: dict[str, Any] = {"enable_thinking": bool(row.messages[index].get("reasoning_content"))}
     if row.tools:
         template["tools"] = row.tools
-    sight = look(model, reader.processor, row.messages[:index], media, name, **template)
+    prompt = look(model, reader.processor, row.messages[:index], media, name, **template)
     written = list(reader.tokenizer.encode(answer, add_special_tokens=False))
     ends = [i for i, token in enumerate(written) if token in set(reader.tokenizer.eos_token_ids)]
     written = written[: ends[-1] + 1] if ends else [*written, reader.tokenizer.eos_token_id]
-    tokens = np.array([*sight.tokens, *written], np.int32)
-    learned = np.arange(len(tokens)) >= len(sight.tokens)
-    inputs = {key: value for key, value in sight.inputs.items() if key not in ("attention_mask",)}
+    tokens = np.array([*prompt.tokens, *written], np.int32)
+    learned = np.arange(len(tokens)) >= len(prompt.tokens)
+    inputs = {key: value for key, value in prompt.inputs.items() if key not in ("attention_mask",)}
     return Example(tokens, learned, row.origin, inputs)
 
 

@@ -240,7 +240,7 @@ class Trainer:
         iterations = self._state.preflight.iterations if self._state.preflight else 0
         self._say(
             Progress(phase="training", done=place.iteration, total=iterations, unit="iterations"),
-            often=False,
+            at_most_every=_SECONDS_BETWEEN_WORDS,
             iteration=place.iteration,
             iterations=iterations,
             loss=step.loss,
@@ -251,12 +251,12 @@ class Trainer:
             checkpoint=checkpoint.latest(self._folder),
         )
 
-    def _say(self, progress: Progress | None = None, often: bool = True, **state: Any) -> None:
-        """Write down how far it is; what comes `often` not more than a few times a second."""
+    def _say(self, progress: Progress | None = None, at_most_every: float = 0.0, **state: Any) -> None:
+        """Write down how far the training is, unless the last time is less than `at_most_every` seconds ago."""
         self._state = self._state.model_copy(update=state)
         self._progress = progress or self._progress
         now = time.monotonic()
-        if often or now - self._said >= _SECONDS_BETWEEN_WORDS:
+        if now - self._said >= at_most_every:
             self._said = now
             write(self._folder / "status.json", StatusFile(progress=self._progress, training=self._state))
 

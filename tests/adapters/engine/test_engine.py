@@ -370,13 +370,26 @@ async def test_a_job_whose_client_is_gone_is_cancelled(shared_home: Home) -> Non
         assert (await ended(staying, job_id)).state == "cancelled"
 
 
-async def test_a_job_that_was_handed_over_outlives_its_client(shared_home: Home) -> None:
+async def test_a_job_that_is_to_keep_running_outlives_its_client(shared_home: Home) -> None:
     async with shared_home.engine() as leaving, shared_home.engine() as staying:
         task, job_id = await begun(leaving, ask(*[LONG] * 30))
-        await leaving.hand_over(job_id)
+        await leaving.keep_running(job_id)
         await leaving.close()
         await asyncio.gather(task, return_exceptions=True)
         assert (await ended(staying, job_id)).state == "done"
+
+
+async def test_a_job_that_is_only_read_is_still_cancelled_with_its_client(shared_home: Home) -> None:
+    async with shared_home.engine() as leaving, shared_home.engine() as staying:
+        task, job_id = await begun(leaving, endless())
+        assert (await staying.job(job_id)).state == "running"
+        assert (await staying.work(job_id)).conversations == endless().conversations
+        assert job_id in await staying.job_ids()
+        await leaving.close()
+        await asyncio.gather(task, return_exceptions=True)
+        assert (await ended(staying, job_id)).state == "cancelled"
+        with pytest.raises(JobNotFound):
+            await staying.job("gen-000000000000")
 
 
 async def test_too_many_jobs_are_refused(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -398,7 +411,7 @@ async def test_a_killed_engine_costs_one_call_and_the_next_works(own_home: Home)
         task, job_id = await begun(engine, endless())
         assert engine.engine is not None
         os.kill(engine.engine.pid, signal.SIGKILL)
-        with pytest.raises(EngineStopped, match="the engine stopped while it was"):
+        with pytest.raises(EngineStopped, match="the engine stopped while"):
             await task
         assert (await outcome(engine, ask("Reverse the words: red green blue"))).completions[0].text == "blue green red"
         assert (await ended(engine, job_id)).state == "failed"

@@ -86,7 +86,7 @@ async def test_a_job_ends_once() -> None:
     running.finish("done", OUTCOME)
     running.finish("failed", error={"type": "ServerError", "message": "late"})
     running.on_written(0, Partial(text="late"))
-    running.on_progress(Progress(phase="late"))
+    running.on_progress(Progress(phase="writing"))
     assert (running.state, running.error, running.view().progress.phase) == ("done", None, "waiting")
 
 
@@ -96,7 +96,13 @@ def test_a_clock_that_jumps_costs_no_running_job_and_breaks_no_list(
     store, now = JobStore(tmp_path, 24), time.time()
     for name, at in (("gen-000000000001", now), ("gen-000000000002", now + 9e8), ("gen-000000000003", now - 9e8)):
         view = JobView(
-            job=name, kind="generate", state="done", model="m", created=at, finished=now, progress=Progress(phase="x")
+            job=name,
+            kind="generate",
+            state="done",
+            model="m",
+            created=at,
+            finished=now,
+            progress=Progress(phase="writing"),
         )
         store.save(view)
     monkeypatch.setattr(time, "time", lambda: now + 9e8)  # nearly thirty years on
@@ -124,10 +130,10 @@ async def test_a_job_whose_last_follower_leaves_is_cancelled() -> None:
     assert running.task.cancelling()
 
 
-async def test_a_job_that_was_handed_over_goes_on_alone() -> None:
+async def test_a_job_that_is_to_keep_running_goes_on_alone() -> None:
     listener, running = Listener(), await waiting_job()
     running.follow(listener, 1)
-    running.handed_over = True
+    running.keep_running = True
     running.leave(listener)
     assert running.task is not None
     assert not running.task.cancelling()
@@ -175,7 +181,7 @@ def test_a_job_that_an_earlier_engine_left_is_settled_as_failed(tmp_path: Path) 
     settled = JobStore(tmp_path, 24).load("gen-000000000001")
     assert settled.state == "failed"
     assert settled.error is not None
-    assert "the engine stopped while this job was at: loading 1.0 GB of 2.0 GB" in settled.error["message"]
+    assert "the engine stopped while loading. Nothing else was lost" in settled.error["message"]
 
 
 def test_old_results_are_removed_and_new_ones_kept(tmp_path: Path) -> None:

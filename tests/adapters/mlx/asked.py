@@ -1,18 +1,18 @@
 """A request to a runner that a test drives, and what came of it; and functions that run in steps."""
 
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from adapters.mlx.generation.request import Ended, Row, RowEvent
+from adapters.mlx.generation.request import Ended, GenerationRequest, RequestEvent
 
 
 @dataclass
 class Asked:
-    """A row and what came of it."""
+    """A request and what came of it."""
 
-    row: Row
-    events: list[RowEvent] = field(default_factory=list)
+    request: GenerationRequest
+    events: list[RequestEvent]
 
     @property
     def ended(self) -> Ended | None:
@@ -22,13 +22,20 @@ class Asked:
     def text(self) -> str:
         assert self.ended is not None
         assert self.ended.error is None, self.ended.error
-        return self.row.answer.text
+        return self.request.answer.text
 
 
-def deliver(events: list[tuple[Row, RowEvent]]) -> None:
-    """What a runner posts goes to its rows at once."""
-    for row, event in events:
-        row.on_event(event)
+class Events(list[RequestEvent]):
+    """What happened to a request, in order."""
+
+    def note(self, _: GenerationRequest, event: RequestEvent) -> None:
+        self.append(event)
+
+
+def deliver(events: list[tuple[GenerationRequest, RequestEvent]]) -> None:
+    """What a runner posts goes to its requests at once."""
+    for request, event in events:
+        request.on_event(request, event)
 
 
 def finished(steps: Generator[None, None, Any]) -> tuple[int, Any]:

@@ -42,7 +42,7 @@ class Loading:
         card = read_card(folder)
         reader = read_reader(folder.name, card)
         on_bytes = (lambda done, _: told.append(done)) if told is not None else (lambda *_: None)
-        return self.thread.drive(self.residency.load(folder.name, card, reader, on_bytes))
+        return self.thread.run_stepwise(self.residency.load(folder.name, card, reader, on_bytes))
 
     def names(self) -> list[str]:
         return [model.model for model in self.thread.call(self.residency.listed).result(30)]

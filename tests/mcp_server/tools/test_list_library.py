@@ -54,9 +54,10 @@ async def test_what_cannot_be_listed_is_refused(shared_home: Home, arguments: di
         assert (await client.call_tool("list-library", arguments)).is_error
 
 
-async def test_looking_at_models_starts_no_engine(own_home: Home) -> None:
+async def test_looking_at_models_adapters_and_sessions_starts_no_engine(own_home: Home) -> None:
     async with own_home.client() as client:
-        await client.call_tool("list-library", {})
+        for kind in ("models", "adapters", "sessions"):
+            await client.call_tool("list-library", {"kind": kind})
         assert own_home.engines() == []
 
 

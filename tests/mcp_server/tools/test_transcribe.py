@@ -436,7 +436,7 @@ def test_segments_of_a_long_recording_are_bounded(shared_home: Home, tmp_path: P
         audio_format="wav", timing=Timing(queued_s=0, load_s=0, first_token_s=None, total_s=1, tokens_per_second=None),
     )  # fmt: skip
     view = JobView(
-        job="hear-000000000000", kind="transcribe", state="done", model="m", created=0, progress=Progress(phase="x"),
+        job="hear-000000000000", kind="transcribe", state="done", model="m", created=0, progress=Progress(phase="listening"),
         outcome=outcome,
     )  # fmt: skip
     with shared_home.entered():

@@ -12,12 +12,12 @@ from mlx_lm import generate, load
 from adapters.errors import DoesNotFit
 from adapters.mlx.generation.language import LanguageRunner
 from adapters.mlx.generation.prompt_cache import PromptCache
-from adapters.mlx.generation.request import Reading, Row
+from adapters.mlx.generation.request import GenerationRequest, Reading
 from adapters.mlx.lora.slots import AdapterSlots
 from adapters.mlx.text.answer import AnswerText, markers_of
 from adapters.models.starters import STARTERS
 from adapters.protocol.generation import Sampling
-from tests.adapters.mlx.asked import Asked, deliver
+from tests.adapters.mlx.asked import Asked, Events, deliver
 from tests.tiny_models import random_hybrid
 
 PROMPTS = (
@@ -54,13 +54,13 @@ class Batch:
         **sampling: Any,
     ) -> Asked:
         tokens = prompt if isinstance(prompt, list) else self.tokens(prompt)
-        row = Row(
+        events = Events()
+        request = GenerationRequest(
             list(tokens), max_tokens, Sampling(**sampling), seed, AnswerText(markers_of(self.tokenizer)), "",
-            lambda _: None, processors, boundaries,
+            events.note, processors, boundaries,
         )  # fmt: skip
-        asked = Asked(row)
-        row.on_event = asked.events.append
-        self.runner.submit(row)
+        asked = Asked(request, events)
+        self.runner.submit(request)
         return asked
 
     def tokens(self, prompt: str) -> list[int]:
@@ -110,7 +110,7 @@ def test_an_answer_from_a_warm_cache_equals_the_cold_one(starter: tuple[Any, Any
         asked = batch.ask(PROMPTS[1])
         batch.run()
         assert asked.text == expected
-        assert (asked.row.cached_tokens > 0) == cached
+        assert (asked.request.cached_tokens > 0) == cached
 
 
 def test_a_batch_equals_its_rows_alone(starter: tuple[Any, Any], batch: Batch) -> None:
@@ -156,7 +156,7 @@ def test_a_cancelled_row_frees_its_place_at_once(starter: tuple[Any, Any]) -> No
     waiting = batch.ask(PROMPTS[0])
     batch.run(steps=4)
     assert batch.runner.row_count == 1
-    batch.runner.cancel(endless.row)
+    batch.runner.cancel(endless.request)
     assert batch.runner.row_count == 0
     assert endless.ended is not None
     assert endless.ended.reason == "cancelled"
@@ -168,7 +168,7 @@ def test_a_waiting_row_can_be_cancelled(starter: tuple[Any, Any]) -> None:
     batch = Batch(*starter, rows=1)
     first, second = batch.ask(PROMPTS[0]), batch.ask(PROMPTS[1])
     batch.run(steps=1)
-    batch.runner.cancel(second.row)
+    batch.runner.cancel(second.request)
     batch.run()
     assert first.text == "blue green red"
     assert second.ended is not None
@@ -210,7 +210,7 @@ def test_an_answer_is_cut_at_max_tokens_and_says_so(batch: Batch) -> None:
     asked = batch.ask(PROMPTS[2], max_tokens=5)
     batch.run()
     assert asked.ended is not None
-    assert (asked.ended.reason, asked.row.completion_tokens) == ("length", 5)
+    assert (asked.ended.reason, asked.request.completion_tokens) == ("length", 5)
 
 
 def test_a_prompt_shared_by_requests_of_one_moment_is_read_once(starter: tuple[Any, Any], batch: Batch) -> None:
@@ -222,11 +222,11 @@ def test_a_prompt_shared_by_requests_of_one_moment_is_read_once(starter: tuple[A
     ]
     asked = [batch.ask(question) for question in questions]
     batch.run()
-    assert asked[0].row.cached_tokens == 0
+    assert asked[0].request.cached_tokens == 0
     shared = next(
-        i for i, tokens in enumerate(zip(*(one.row.tokens for one in asked), strict=False)) if len(set(tokens)) > 1
+        i for i, tokens in enumerate(zip(*(one.request.tokens for one in asked), strict=False)) if len(set(tokens)) > 1
     )
-    assert [one.row.cached_tokens for one in asked[1:]] == [shared, shared]
+    assert [one.request.cached_tokens for one in asked[1:]] == [shared, shared]
     assert shared > 100
     assert [one.text for one in asked] == [reference(*starter, batch.tokens(question)) for question in questions]
 
@@ -237,18 +237,18 @@ def test_a_long_prompt_is_told_chunk_by_chunk(batch: Batch) -> None:
     told = [event.done for event in asked.events if isinstance(event, Reading)]
     assert told == sorted(told)
     assert len(told) > 2
-    assert told[-1] == len(asked.row.tokens)
+    assert told[-1] == len(asked.request.tokens)
 
 
 def test_decoding_goes_on_while_a_long_prompt_is_read(batch: Batch) -> None:
     decoding = batch.ask(PROMPTS[7], max_tokens=200)
     batch.run(steps=3)
     long = batch.ask("word " * 1500, max_tokens=1)
-    before = decoding.row.completion_tokens
-    while long.row.reading:
+    before = decoding.request.completion_tokens
+    while long.request.reading:
         batch.run(steps=1)
     # The prompt took several chunks, and each of them let the other row decode a token.
-    assert decoding.row.completion_tokens - before >= 1500 // 256
+    assert decoding.request.completion_tokens - before >= 1500 // 256
 
 
 def test_a_row_that_never_fits_is_refused_with_numbers(starter: tuple[Any, Any]) -> None:
@@ -267,7 +267,7 @@ def test_a_row_that_fits_later_waits(starter: tuple[Any, Any]) -> None:
     batch.free = 0
     second = batch.ask(PROMPTS[0])
     batch.run(steps=2)
-    assert (batch.runner.row_count, second.row.admitted) == (1, None)
+    assert (batch.runner.row_count, second.request.admitted) == (1, None)
     batch.free = 1 << 40
     batch.run()
     assert first.ended is not None
@@ -277,7 +277,7 @@ def test_a_row_that_fits_later_waits(starter: tuple[Any, Any]) -> None:
 def test_caches_kept_hold_no_request(batch: Batch) -> None:
     asked = batch.ask(PROMPTS[0])
     batch.run()
-    found, _ = batch.cache.fetch("m", "", [*asked.row.tokens, 1])
+    found, _ = batch.cache.fetch("m", "", [*asked.request.tokens, 1])
     assert found is not None
     assert not [entry for entry in found if hasattr(entry, "rows")]
 
@@ -311,7 +311,7 @@ def test_a_hybrid_model_reuses_the_checkpoint_at_a_boundary(hybrid: tuple[Any, A
     batch.run()
     second = batch.ask([*shared, 8, 9], max_tokens=4, boundaries=[len(shared)])
     batch.run()
-    assert (first.row.cached_tokens, second.row.cached_tokens) == (0, len(shared))
+    assert (first.request.cached_tokens, second.request.cached_tokens) == (0, len(shared))
     assert second.text == reference(*hybrid, [*shared, 8, 9], 4)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from mlx_lm.sample_utils import apply_min_p, apply_top_k, apply_top_p
 
-from adapters.mlx.generation.request import Row
+from adapters.mlx.generation.request import GenerationRequest
 from adapters.mlx.generation.sampling import BatchSampler
 from adapters.mlx.text.answer import AnswerText, Markers
 from adapters.protocol.generation import Sampling
@@ -15,9 +15,9 @@ from adapters.protocol.generation import Sampling
 VOCABULARY = 50
 
 
-def row(seed: int = 0, **options: float) -> Row:
+def row(seed: int = 0, **options: float) -> GenerationRequest:
     sampling = Sampling(**options)  # pyright: ignore[reportArgumentType]
-    return Row([1], 10, sampling, seed, AnswerText(Markers()), "", lambda _: None)
+    return GenerationRequest([1], 10, sampling, seed, AnswerText(Markers()), "", lambda *_: None)
 
 
 def logprobs(rows: int, seed: int = 0) -> mx.array:
@@ -25,7 +25,7 @@ def logprobs(rows: int, seed: int = 0) -> mx.array:
     return logits - mx.logsumexp(logits, axis=-1, keepdims=True)
 
 
-def draw(rows: list[Row], values: mx.array) -> list[int]:
+def draw(rows: list[GenerationRequest], values: mx.array) -> list[int]:
     return BatchSampler(lambda: rows)(values).tolist()  # pyright: ignore[reportReturnType]
 
 

@@ -15,7 +15,7 @@ from adapters.errors import UnsupportedModel
 from adapters.media.images import Picture
 from adapters.media.video import Frame, Video
 from adapters.mlx.generation.prompt_cache import PromptCache
-from adapters.mlx.generation.request import Reading, Row, RowEvent, Written
+from adapters.mlx.generation.request import GenerationRequest, Reading, RequestEvent, Written
 from adapters.mlx.generation.vision import VisionRunner
 from adapters.mlx.loading import read_reader
 from adapters.mlx.lora.slots import AdapterSlots
@@ -26,7 +26,7 @@ from adapters.models.starters import STARTERS
 from adapters.protocol.generation import Sampling
 from adapters.starter.recipes.vision.questions import ask
 from adapters.starter.recipes.vision.scenes import draw_scene
-from tests.adapters.mlx.asked import Asked, deliver
+from tests.adapters.mlx.asked import Asked, Events, deliver
 from tests.tiny_models import random_vision
 
 Model = tuple[Any, Any, Any]  # model, mlx_lm's tokenizer, the processor that mlx_vlm's own generate takes
@@ -69,8 +69,13 @@ class Batch:
         self.cache = PromptCache(1 << 28)
         self.runner = VisionRunner(
             "m", self.model, self.tokenizer, slots=AdapterSlots(self.model), kv_bytes_per_token=64, batch_size=rows, prompt_cache=self.cache,
-            room=lambda _: True, post=deliver,
+            room=lambda _: True, post=self._post,
         )  # fmt: skip
+        self.posted: list[tuple[GenerationRequest, RequestEvent]] = []
+
+    def _post(self, events: list[tuple[GenerationRequest, RequestEvent]]) -> None:
+        self.posted += events
+        deliver(events)
 
     def ask(
         self,
@@ -84,17 +89,17 @@ class Batch:
         media: dict[str, Any] = {str(i): picture(image) for i, image in enumerate(images)}
         parts = [{"type": "image", "source": name} for name in media]
         turn = {"role": "user", "content": [*parts, {"type": "text", "text": question}]}
-        sight = look(self.model, self.processor, [turn], media, "m") if images else None
-        tokens = sight.key if sight else self.tokenizer.apply_chat_template(
+        prompt = look(self.model, self.processor, [turn], media, "m") if images else None
+        tokens = prompt.key if prompt else self.tokenizer.apply_chat_template(
             [{"role": "user", "content": question}], add_generation_prompt=True
         )  # fmt: skip
         answer = AnswerText(markers_of(self.tokenizer))
-        row = Row(
-            list(tokens), max_tokens, Sampling(**sampling), seed, answer, "", lambda _: None, processors, sight=sight
+        events = Events()
+        request = GenerationRequest(
+            list(tokens), max_tokens, Sampling(**sampling), seed, answer, "", events.note, processors, images=prompt
         )
-        asked = Asked(row)
-        row.on_event = asked.events.append
-        self.runner.submit(row)
+        asked = Asked(request, events)
+        self.runner.submit(request)
         return asked
 
     def run(self, until: Callable[[], bool] = lambda: False) -> None:
@@ -184,8 +189,8 @@ def test_a_second_question_about_a_picture_does_not_look_again(
     batch.run()
     assert asked.text == cold
     assert not looked
-    assert asked.row.sight is not None
-    assert asked.row.cached_tokens > asked.row.sight.last
+    assert asked.request.images is not None
+    assert asked.request.cached_tokens > asked.request.images.last
 
 
 def test_only_what_was_read_of_a_picture_is_kept(starter: Model) -> None:
@@ -193,7 +198,7 @@ def test_only_what_was_read_of_a_picture_is_kept(starter: Model) -> None:
     asked = batch.ask(scenes(1), QUESTIONS[0])
     batch.run()
     heads, size, layers = 2, 32, 4
-    assert batch.cache.nbytes <= (len(asked.row.tokens) + 1) * heads * size * layers * 2 * 2
+    assert batch.cache.nbytes <= (len(asked.request.tokens) + 1) * heads * size * layers * 2 * 2
 
 
 def test_another_picture_of_the_same_size_is_not_taken_for_the_first(starter: Model) -> None:
@@ -209,7 +214,7 @@ def test_another_picture_of_the_same_size_is_not_taken_for_the_first(starter: Mo
 def test_the_order_of_pictures_is_kept(starter: Model) -> None:
     first, second = scenes(2, seed=11)
     batch = Batch(starter)
-    keys = [batch.ask(images, "What changed?").row.tokens for images in ([first, second], [second, first])]
+    keys = [batch.ask(images, "What changed?").request.tokens for images in ([first, second], [second, first])]
     batch.run()
     assert keys[0] != keys[1]
 
@@ -235,26 +240,18 @@ def test_a_text_row_goes_on_while_a_picture_is_looked_at(deep: Model) -> None:
     writing = batch.ask([], "Hello", max_tokens=200)
     batch.run(lambda: any(isinstance(event, Written) for event in writing.events))
     looking = batch.ask(scenes(1), "Describe the image.", max_tokens=5)
-    before = writing.row.completion_tokens
+    before = writing.request.completion_tokens
     batch.run(lambda: any(isinstance(event, Written) for event in looking.events) or looking.ended is not None)
     # A token for each layer of the tower and each chunk of the prompt, and not one for all of them.
-    assert writing.row.completion_tokens - before > 8
+    assert writing.request.completion_tokens - before > 8
     batch.run()
 
 
 def test_several_pictures_are_read_in_turn(deep: Model) -> None:
     batch = Batch(deep)
-    order: list[int] = []
-    for i, image in enumerate(scenes(3)):
-        asked = batch.ask([image], "Describe the image.", max_tokens=3)
-
-        def note(event: RowEvent, i: int = i, asked: Asked = asked) -> None:
-            asked.events.append(event)
-            if isinstance(event, Reading):
-                order.append(i)
-
-        asked.row.on_event = note
+    requests = [batch.ask([image], "Describe the image.", max_tokens=3).request for image in scenes(3)]
     batch.run()
+    order = [requests.index(request) for request, event in batch.posted if isinstance(event, Reading)]
     first_of_last, last_of_first = order.index(2), len(order) - 1 - order[::-1].index(0)
     assert first_of_last < last_of_first
 
@@ -265,9 +262,9 @@ def test_a_cancelled_row_leaves_at_once_whatever_it_was_at(deep: Model) -> None:
     staying = batch.ask([], "Hello", max_tokens=20)
     looking, writing = (batch.ask([image], "What is this?", max_tokens=50) for image in scenes(2))
     batch.runner.step()
-    batch.runner.cancel(looking.row)
+    batch.runner.cancel(looking.request)
     batch.run(lambda: any(isinstance(event, Written) for event in writing.events))
-    batch.runner.cancel(writing.row)
+    batch.runner.cancel(writing.request)
     assert batch.runner.row_count <= 1
     batch.run()
     for asked in (looking, writing):
@@ -314,8 +311,8 @@ def test_frames_of_a_video_are_shown_with_their_times(starter: Model) -> None:
     frames = [Frame(image, at) for image, at in zip(scenes(2), (0.0, 2.5), strict=True)]
     video = Video(frames, "mp4", 80, 80, 5.0)
     turn = {"role": "user", "content": [{"type": "video", "source": "v"}, {"type": "text", "text": "What changed?"}]}
-    sight = look(model, processor, [turn], {"v": video}, "m")
-    text = tokenizer.decode(sight.tokens)
+    prompt = look(model, processor, [turn], {"v": video}, "m")
+    text = tokenizer.decode(prompt.tokens)
     assert text.index("0.0 s:") < text.index("2.5 s:") < text.index("What changed?")
     assert text.count("<|vision_start|>") == 2
 

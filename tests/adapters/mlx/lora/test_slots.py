@@ -12,14 +12,14 @@ from adapters.errors import BadAdapter
 from adapters.lora.check import check_files
 from adapters.mlx.generation.language import LanguageRunner
 from adapters.mlx.generation.prompt_cache import PromptCache
-from adapters.mlx.generation.request import Row
+from adapters.mlx.generation.request import GenerationRequest
 from adapters.mlx.lora.layers import LoadedAdapter
 from adapters.mlx.lora.slots import AdapterSlots, unwrapped
 from adapters.mlx.lora.weights import check_against, fits_in_slots
 from adapters.mlx.text.answer import AnswerText, markers_of
 from adapters.models.starters import STARTERS
 from adapters.protocol.generation import Sampling
-from tests.adapters.mlx.asked import Asked, deliver
+from tests.adapters.mlx.asked import Asked, Events, deliver
 from tests.tiny_adapters import random_adapter
 from tests.tiny_models import quantized, random_experts, random_qwen3
 
@@ -45,13 +45,13 @@ class Batch:
         )  # fmt: skip
 
     def ask(self, prompt: str, adapter: LoadedAdapter | None) -> Asked:
-        row = Row(
+        events = Events()
+        request = GenerationRequest(
             tokens(self.tokenizer, prompt), TOKENS, Sampling(), 0, AnswerText(markers_of(self.tokenizer)),
-            adapter.digest if adapter else "", lambda _: None, adapter=adapter,
+            adapter.digest if adapter else "", events.note, adapter=adapter,
         )  # fmt: skip
-        asked = Asked(row)
-        row.on_event = asked.events.append
-        self.runner.submit(row)
+        asked = Asked(request, events)
+        self.runner.submit(request)
         return asked
 
     def run(self, steps: int | None = None) -> None:
@@ -153,8 +153,8 @@ def test_prompts_read_with_one_adapter_serve_no_other(adapters: list[Path]) -> N
         asked = batch.ask(PROMPTS[2], adapter)
         batch.run()
         assert asked.text == alone(STARTERS["starter"], folder, PROMPTS[2])
-        assert (asked.row.cached_tokens > 0) == (asked.row.cache_key in seen)
-        seen.add(asked.row.cache_key)
+        assert (asked.request.cached_tokens > 0) == (asked.request.cache_key in seen)
+        seen.add(asked.request.cache_key)
 
 
 def test_an_adapter_that_is_dropped_leaves_running_rows_alone(adapters: list[Path]) -> None:

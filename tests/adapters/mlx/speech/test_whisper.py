@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapters.mlx.speech.whisper import FRAME, HEARING, Hearing, spare_rests
+from adapters.mlx.speech.whisper import FRAME, HEARING, Hearing, skip_trailing_silence
 
 Options = SimpleNamespace(language="en")
 
@@ -23,7 +23,7 @@ def passes() -> Any:
     """A model whose passes are counted: `passes.model.decode` is what `generate` calls."""
     seen: list[float] = []
     model = SimpleNamespace(decode=lambda *_: seen.append(1.0) or "heard")
-    spare_rests(model)
+    skip_trailing_silence(model)
     return SimpleNamespace(model=model, seen=seen)
 
 

@@ -39,7 +39,7 @@ def test_long_work_leaves_room_for_short_calls(thread: MlxThread) -> None:
             yield
         return "done"
 
-    driven = thread.drive(long())
+    driven = thread.run_stepwise(long())
     thread.call(asked.set).result(10)
     assert driven.result(10) == "done"
 
@@ -50,7 +50,7 @@ def test_driven_work_that_fails_fails_alone(thread: MlxThread) -> None:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        thread.drive(failing()).result(10)
+        thread.run_stepwise(failing()).result(10)
     assert thread.call(lambda: 5).result(10) == 5
 
 
@@ -65,7 +65,7 @@ def test_cancelled_work_is_closed(thread: MlxThread) -> None:
         finally:
             closed.set()
 
-    future = thread.drive(endless())
+    future = thread.run_stepwise(endless())
     assert begun.wait(10)
     future.cancel()
     assert closed.wait(10)
@@ -80,7 +80,7 @@ def test_a_result_that_comes_too_late_is_handed_to_who_takes_lost_ones(thread: M
         go_on.wait(10)
         return "late"
 
-    future = thread.drive(ending(), on_lost=lambda result: lost.set() if result == "late" else None)
+    future = thread.run_stepwise(ending(), on_lost=lambda result: lost.set() if result == "late" else None)
     assert last.wait(10)
     assert future.cancel()
     go_on.set()
