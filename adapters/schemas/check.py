@@ -1,5 +1,6 @@
 """Holding a value to a schema after it was written, by the validator of the draft that the schema declares."""
 
+import base64
 import json
 from collections.abc import Iterator
 from functools import cache
@@ -65,15 +66,17 @@ def _undeclared(schema: Any) -> Any:
 
 @cache
 def _validator(draft: Draft) -> Any:
-    return jsonschema.validators.extend(draft.validator, _KEYWORDS)
+    # Later drafts say that what a string holds is a remark.
+    content = {"contentMediaType": _content, "contentEncoding": _content} if draft.name == "draft-07" else {}
+    return jsonschema.validators.extend(draft.validator, _KEYWORDS | content)
 
 
-def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
+def _pattern(validator: Any, pattern: str, instance: Any, _: Any) -> Iterator[ValidationError]:
     if validator.is_type(instance, "string") and not matches(pattern, instance):
         yield ValidationError(f"{instance[:200]!r} does not match {pattern[:200]!r}")
 
 
-def _pattern_properties(validator: Any, patterns: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+def _pattern_properties(validator: Any, patterns: Any, instance: Any, _: Any) -> Iterator[ValidationError]:
     for pattern, part in patterns.items() if validator.is_type(instance, "object") else ():
         for name, value in instance.items():
             if matches(pattern, name):
@@ -92,10 +95,22 @@ def _additional_properties(validator: Any, part: Any, instance: Any, schema: Any
                 yield from validator.descend(value, part, path=name)
 
 
-def _format(validator: Any, name: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
+def _format(validator: Any, name: str, instance: Any, _: Any) -> Iterator[ValidationError]:
     known = isinstance(name, str) and is_known_format(name)
     if known and validator.is_type(instance, "string") and not is_of_format(name, instance):
         yield ValidationError(f"{instance[:200]!r} is not of format {name!r}")
+
+
+def _content(validator: Any, _: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    """Base64 that is none, and JSON that is none."""
+    if not validator.is_type(instance, "string"):
+        return
+    try:
+        held = base64.b64decode(instance, validate=True) if schema.get("contentEncoding") == "base64" else instance
+        if schema.get("contentMediaType") == "application/json":
+            json.loads(held)
+    except (ValueError, RecursionError):
+        yield ValidationError(f"{instance[:200]!r} does not hold what contentEncoding and contentMediaType say")
 
 
 _KEYWORDS = {

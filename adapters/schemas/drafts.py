@@ -49,6 +49,7 @@ DRAFTS = (
     Draft("2019-09", "json-schema.org/draft/2019-09/schema", jsonschema.Draft201909Validator, DRAFT201909, _DRAFT_2019),
     LATEST,
 )
+KEYWORDS = frozenset[str]().union(*(draft.keywords for draft in DRAFTS))
 # Without a draft in its name this means the latest.
 _BY_URI = {draft.uri: draft for draft in DRAFTS} | {"json-schema.org/schema": LATEST}
 

@@ -7,7 +7,7 @@ could be neither is refused by its name.
 from typing import Any
 
 from adapters.errors import SchemaError
-from adapters.schemas.strings import ENFORCED, are_disjoint, check_pattern, is_known_format
+from adapters.schemas.strings import ENFORCED, are_disjoint, check_pattern, is_known_format, translated
 from adapters.schemas.walk import IN_PLACE, children, descendants, with_children
 
 # Left to the check: the grammar has no way to say them.
@@ -43,6 +43,10 @@ def enforceable(schema: dict[str, Any], *, lone_references: bool = False) -> dic
             made = {
                 key: value for key, value in made.items() if key not in ("patternProperties", "additionalProperties")
             }
+        if "pattern" in made:
+            made["pattern"] = translated(made["pattern"])
+        if "patternProperties" in made:
+            made["patternProperties"] = {translated(name): part for name, part in made["patternProperties"].items()}
         return {key: value for key, value in made.items() if key not in _CHECKED_AFTER and _is_held(key, value, made)}
 
     root = {key: value for key, value in schema.items() if key != "$defs"}
@@ -113,6 +117,8 @@ def _refuse(schema: dict[str, Any]) -> None:
                 check_pattern(pattern)
             for pattern in part.get("patternProperties", ()):
                 check_pattern(pattern)
+            if sum(one is True or one == {} for one in part.get("oneOf", ())) > 1:
+                raise _unheld("oneOf with two schemas that allow every value", "no value can follow it")
             if "format" in part and not is_known_format(part["format"]):
                 raise _unheld(f"format {part['format'][:100]!r}", "leave it out, or say it as a pattern")
             for number in [one for one in [part.get("const"), *part.get("enum", ())] if isinstance(one, int)]:

@@ -25,6 +25,9 @@ _LACKING = (
     (re.compile(r"\\[1-9]|\\k<"), "a reference to a group"),
     (re.compile(r"\\[bB]"), "a word boundary"),
 )
+_PART = re.compile(r"\\.|.|\\", re.DOTALL)
+_SPACES = r"\t\n\v\f\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
+_PLACES = {r"\s": _SPACES, r"\S": f"[^{_SPACES}]"}
 _CLASS = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]", re.DOTALL)
 
 
@@ -36,24 +39,44 @@ def check_pattern(pattern: str) -> None:
         )
 
 
+@lru_cache(maxsize=512)
+def translated(pattern: str) -> str:
+    """Return an expression of ECMA 262, which schemas have, in the syntax of the engine: it finds the same."""
+    made, within = list[str](), False
+    for part in _PART.findall(pattern):
+        if part == "[" and not within:
+            within = True
+        elif part == "]":
+            within = False
+        elif part in _PLACES:
+            part = _PLACES[part] if not within or part == "\\S" else _SPACES
+            part = f"[{part}]" if part == _SPACES and not within else part
+        elif part == ".":
+            part = part if within else "[^\\n\\r\\u2028\\u2029]"
+        elif within and part in "[&~":
+            part = f"\\{part}"  # in the engine's classes these are operators
+        made.append(part)
+    return "".join(made)
+
+
 def matches(pattern: str, text: str) -> bool:
     """Return whether some part of the text matches. Raises SchemaError for a pattern that cannot be matched here."""
     check_pattern(pattern)
-    return _allows(json.dumps({"type": "string", "pattern": pattern}), text)
+    return _allows(json.dumps({"type": "string", "pattern": translated(pattern)}), text)
 
 
 @lru_cache(maxsize=128)
 def are_disjoint(patterns: tuple[str, ...]) -> bool:
     """Return whether no text matches two of these patterns, as far as the engine can tell in bounded time."""
-    schema = {"type": "object", "patternProperties": {pattern: {} for pattern in patterns}}
+    schema = {"type": "object", "patternProperties": {translated(pattern): {} for pattern in patterns}}
     return not LLMatcher.validate_grammar(LLMatcher.grammar_from_json_schema(json.dumps(schema)))
 
 
 def is_of_format(name: str, text: str) -> bool:
     """Return whether a text has a format; True for a format that says nothing of a text."""
-    if name not in ENFORCED:
-        return _CHECKED[name](text) if name in _CHECKED else True
-    return _allows(json.dumps({"type": "string", "format": name}), text) and _CALENDAR.get(name, _any)(text)
+    if name in _CHECKED:
+        return _CHECKED[name](text)
+    return name not in ENFORCED or _has_form(name, text)
 
 
 def is_known_format(name: str) -> bool:
@@ -65,7 +88,7 @@ def is_known_format(name: str) -> bool:
 def _problem(pattern: str) -> str | None:
     """Return what is wrong with an expression, None when it can be matched."""
     try:
-        grammar = LLMatcher.grammar_from_json_schema(json.dumps({"type": "string", "pattern": pattern}))
+        grammar = LLMatcher.grammar_from_json_schema(json.dumps({"type": "string", "pattern": translated(pattern)}))
     except ValueError:
         return "it holds half of a character (a lone surrogate)"
     error = LLMatcher.validate_grammar(grammar, _bytes())
@@ -114,8 +137,8 @@ def _allows(schema: str, text: str) -> bool:
     return matcher.try_consume_tokens(written) == len(written) and matcher.is_accepting()
 
 
-def _any(text: str) -> bool:
-    return True
+def _has_form(name: str, text: str) -> bool:
+    return _allows(json.dumps({"type": "string", "format": name}), text)
 
 
 def _is_date(text: str) -> bool:
@@ -151,6 +174,20 @@ def _is_network(version: str) -> Any:
     return check
 
 
+def _is_ipv6(text: str) -> bool:
+    return "%" not in text and text.isascii() and _is_network("IPv6Address")(text)
+
+
+def _is_email(text: str) -> bool:
+    """Return whether a text is a mailbox (RFC 5321, 4.1.2), which may be quoted, and at an address of IPv6."""
+    name, _, place = text.rpartition("@")
+    if re.fullmatch(r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\[\x20-\x7e])*"', name):
+        name = "quoted"
+    if place.startswith("[IPv6:") and place.endswith("]") and _is_ipv6(place[6:-1]):
+        place = "[127.0.0.1]"
+    return _has_form("email", f"{name}@{place}")
+
+
 def _is_json(text: str) -> bool:
     try:
         json.loads(text)
@@ -163,13 +200,13 @@ def _is_pointer(text: str) -> bool:
     return re.fullmatch(r"(/([^~/]|~[01])*)*", text, re.DOTALL) is not None
 
 
-_CALENDAR: dict[str, Any] = {
-    "date": _is_date,
-    "date-time": lambda text: _is_date(text) and _is_time(text[11:]),
-    "time": _is_time,
-}
-# Checked after the answer is written; the grammar leaves them free.
+# Checked after the answer is written: the grammar holds only the form of some, and leaves the others free.
 _CHECKED: dict[str, Any] = {
+    "date": lambda text: _has_form("date", text) and _is_date(text),
+    "date-time": lambda text: _has_form("date-time", text) and _is_date(text) and _is_time(text[11:]),
+    "email": _is_email,
+    "ipv6": _is_ipv6,
+    "time": lambda text: _has_form("time", text) and _is_time(text),
     "ipv4interface": _is_network("IPv4Interface"),
     "ipv4network": _is_network("IPv4Network"),
     "ipv6interface": _is_network("IPv6Interface"),
