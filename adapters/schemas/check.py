@@ -7,9 +7,11 @@ from functools import cache
 from typing import Any
 
 import jsonschema
+import referencing.exceptions
 from jsonschema import ValidationError
 from jsonschema_specifications import REGISTRY
 
+from adapters.errors import SchemaError
 from adapters.schemas.drafts import Draft, draft_of
 from adapters.schemas.strings import is_known_format, is_of_format, matches
 from adapters.schemas.walk import with_children
@@ -18,11 +20,17 @@ from adapters.schemas.walk import with_children
 def check_value(value: Any, schema: dict[str, Any]) -> None:
     """Raise ValueError, with the place and what is wrong there, when a value does not follow a schema.
 
-    Takes bounded time for every regular expression, and fetches nothing.
+    Takes bounded time for every regular expression, and fetches nothing. Raises SchemaError for what `compile_schema`
+    refuses: a pattern that cannot be matched, a draft that is not known, a `$ref` that leads nowhere.
     """
     draft = draft_of(schema)
     validator = _validator(draft)(_undeclared(schema), registry=REGISTRY)
-    error = next(validator.iter_errors(value), None)
+    try:
+        error = next(validator.iter_errors(value), None)
+    except referencing.exceptions.Unresolvable as missing:
+        raise SchemaError(f"json_schema has a $ref that leads nowhere ({missing}); put it into its $defs") from missing
+    except RecursionError as endless:
+        raise ValueError("it is nested too deep") from endless
     if error is not None:
         where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path)
         raise ValueError(f"{where.lstrip('.')}: {error.message}" if where else error.message)

@@ -119,12 +119,17 @@ def _refuse(schema: dict[str, Any]) -> None:
                 check_pattern(pattern)
             if sum(one is True or one == {} for one in part.get("oneOf", ())) > 1:
                 raise _unheld("oneOf with two schemas that allow every value", "no value can follow it")
-            if "format" in part and not is_known_format(part["format"]):
+            if "format" in part and _may_be_text(part) and not is_known_format(part["format"]):
                 raise _unheld(f"format {part['format'][:100]!r}", "leave it out, or say it as a pattern")
             for number in [one for one in [part.get("const"), *part.get("enum", ())] if isinstance(one, int)]:
                 if abs(number) > _EXACT:
                     raise _unheld(f"the number {str(number)[:40]}", "as a string it can be")
     _check_in_place(schema)
+
+
+def _may_be_text(schema: dict[str, Any]) -> bool:
+    types = schema.get("type", "string")
+    return "string" in ([types] if isinstance(types, str) else types)
 
 
 def _check_in_place(schema: dict[str, Any]) -> None:

@@ -18,7 +18,12 @@ from adapters.errors import SchemaError
 ENFORCED = frozenset(
     {"date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uri", "uuid"}
 )  # fmt: skip
-FREE = frozenset({"binary", "directory-path", "file-path", "multi-line", "password", "path", "unknown"})
+FREE = frozenset(
+    {
+        "binary", "decimal", "directory-path", "double", "file-path", "float", "int16", "int32", "int64", "int8",
+        "multi-line", "password", "path", "uint", "uint16", "uint32", "uint64", "uint8", "unknown",
+    }
+)  # fmt: skip
 # What the engine lacks, as it stands in an expression, and what it is.
 _LACKING = (
     (re.compile(r"\(\?<?[=!]"), "a look-ahead or look-behind"),

@@ -25,7 +25,7 @@ from adapters.protocol.content import media_of
 from adapters.protocol.generation import Generate, Generated, Sampling
 from adapters.settings import read_settings
 from adapters.strands.events import events
-from adapters.strands.messages import forced_schema, tools, turns
+from adapters.strands.messages import forced_schema, of_output, tools, turns
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +120,8 @@ class MLXModel(Model):
         **kwargs: Any,
     ) -> AsyncGenerator[StreamEvent, None]:
         """Answer, event by event. Raises ContextWindowOverflowException, ModelThrottledException, and ServerError."""
-        del agent_metadata, structured_output_model, kwargs  # what has to be produced is the tool that is forced
+        del agent_metadata, kwargs
+        tool_specs = of_output(tool_specs, structured_output_model)
         forced = forced_schema(tool_choice, tool_specs)
         sees = await asyncio.to_thread(self._sees)
         work = self._work(
