@@ -34,7 +34,9 @@ def make_row(leased: Leased, work: Generate, index: int, random_seed: int, media
         raise InvalidRequest(
             f"top_k={work.sampling.top_k} is not below this model's {vocabulary} tokens; leave it out to allow all"
         )
-    answer = AnswerText(markers_of(tokenizer), in_reasoning=prompt.in_reasoning, tools=bool(work.tools), stop=work.stop)
+    # A string of a JSON answer may hold the marker of a call.
+    calls = bool(work.tools) and work.json_schema is None
+    answer = AnswerText(markers_of(tokenizer), in_reasoning=prompt.in_reasoning, tools=calls, stop=work.stop)
     # Each conversation of a call draws from a seed of its own, or equal prompts would get equal answers.
     seed = random_seed if work.sampling.seed is None else work.sampling.seed + index
     return Row(

@@ -75,7 +75,8 @@ def forced_schema(choice: ToolChoice | None, specs: list[ToolSpec] | None) -> tu
     if not names:
         raise InvalidRequest("tool_choice asks for a call, and no tool is offered; offer one")
     if len(names) == 1:
-        return known[names[0]], names
+        schema = known[names[0]]
+        return schema if schema.get("type") == "object" else _alone(names[0], schema, "d"), names
     calls, definitions = list[dict[str, Any]](), dict[str, Any]()
     for i, name in enumerate(names):
         arguments = _alone(name, known[name], f"tool{i}_")
@@ -96,11 +97,18 @@ def of_output(specs: list[ToolSpec] | None, output: type[BaseModel] | None) -> l
 
 
 def _alone(name: str, schema: dict[str, Any], prefix: str) -> dict[str, Any]:
-    """Return the schema of a tool's arguments so that it can stand beside others. Raises SchemaError, naming the tool."""
+    """Return the schema of a tool's arguments, which are an object, so that it can stand beside others.
+
+    Raises SchemaError, naming the tool.
+    """
     try:
-        return modern(schema, prefix)
+        plain = modern(schema, prefix)
     except SchemaError as error:
         raise SchemaError(f"tool {name!r} cannot be forced: {error}") from error
+    if plain.get("type") == "object":
+        return plain
+    definitions = {key: plain.pop(key) for key in ("$defs",) if key in plain}
+    return {"type": "object", "allOf": [plain]} | definitions
 
 
 def _system(prompt: str | None, content: list[SystemContentBlock] | None) -> str:

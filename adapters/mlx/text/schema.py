@@ -14,7 +14,7 @@ import numpy as np
 from llguidance import LLMatcher, LLTokenizer
 from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
 
-from adapters.errors import SchemaError
+from adapters.errors import SchemaError, UnsupportedModel
 from adapters.protocol.generation import MAX_SCHEMA_BYTES
 from adapters.schemas.check import check_value, read_json
 from adapters.schemas.enforceable import enforceable
@@ -83,8 +83,20 @@ def _first_line(text: str) -> str:
 
 
 def grammar_tokenizer(tokenizer: Any) -> LLTokenizer:
-    """llguidance's view of an `mlx_lm` tokenizer. Takes a second or more for a large vocabulary: make it once a model."""
-    return llguidance.hf.from_tokenizer(tokenizer._tokenizer, eos_token=sorted(tokenizer.eos_token_ids))
+    """Return llguidance's view of an `mlx_lm` tokenizer. Takes a second or more for a large vocabulary: make it once a model.
+
+    Raises UnsupportedModel for a tokenizer that no answer can be held to a grammar with.
+    """
+    if not tokenizer.eos_token_ids:
+        raise UnsupportedModel(
+            "this model's tokenizer has no end token (eos_token_id), and an answer that is held to json_schema ends with it; choose another model, or leave json_schema out"
+        )
+    try:
+        return llguidance.hf.from_tokenizer(tokenizer._tokenizer, eos_token=sorted(tokenizer.eos_token_ids))
+    except ValueError as error:
+        raise UnsupportedModel(
+            f"this model's tokenizer cannot be held to json_schema ({_first_line(str(error))}); choose another model, or leave json_schema out"
+        ) from error
 
 
 @dataclass(frozen=True)
