@@ -19,7 +19,7 @@ from adapters.errors import InvalidRequest
 from adapters.lora.check import AdapterFiles
 from adapters.mlx.generation.pending import Asking, OnProgress, PendingAnswer
 from adapters.mlx.thread.mlx_thread import MlxThread
-from adapters.models.card import read_card
+from adapters.models.card import ModelCard, read_card
 from adapters.models.safety import check_folder
 from adapters.protocol.generation import Completion, Generate
 from adapters.protocol.jobs import Progress
@@ -74,9 +74,10 @@ class Backend:
         with self._on_its_way(folder):
             residency = await self._start(on_progress)
             async with self._loading.setdefault(folder, asyncio.Lock()):
-                loaded = await self._find(residency, folder)
+                card = await asyncio.to_thread(read_card, folder)
+                loaded = await self._find(residency, card)
                 if loaded is None:
-                    loaded = await self._load(residency, name, folder, on_progress)
+                    loaded = await self._load(residency, name, card, on_progress)
         leased = importlib.import_module("adapters.mlx.residency").Leased(loaded)
         try:
             if adapter is not None:
@@ -108,9 +109,9 @@ class Backend:
         finally:
             self._coming[folder] -= 1
 
-    async def _find(self, residency: "Residency", folder: Path) -> "Loaded | None":
+    async def _find(self, residency: "Residency", card: ModelCard) -> "Loaded | None":
         """The model with a lease on it, if it is in memory. A lease that comes too late for its asker is given back."""
-        finding = self._thread.call(lambda: residency.find(folder))
+        finding = self._thread.call(lambda: residency.find(card))
         try:
             return await asyncio.shield(asyncio.wrap_future(finding))
         except asyncio.CancelledError:
@@ -134,9 +135,8 @@ class Backend:
         importlib.import_module("adapters.mlx.prepare")
         return module.Residency(self._thread, self._settings, self._post)
 
-    async def _load(self, residency: "Residency", name: str, folder: Path, on_progress: OnProgress) -> "Loaded":
-        card = await asyncio.to_thread(read_card, folder)
-        await asyncio.to_thread(check_folder, folder)
+    async def _load(self, residency: "Residency", name: str, card: ModelCard, on_progress: OnProgress) -> "Loaded":
+        await asyncio.to_thread(check_folder, card.folder)
         on_progress(Progress(phase="loading", done=0, total=card.weight_bytes, unit="bytes"))
         loading_module = importlib.import_module("adapters.mlx.loading")
         reader = await self._prepare(lambda: loading_module.read_reader(name, card))
@@ -145,7 +145,7 @@ class Backend:
             progress = Progress(phase="loading", done=done, total=total, unit="bytes")
             self._loop.call_soon_threadsafe(on_progress, progress)
 
-        work = residency.load(name, card, reader, on_bytes, lambda: self._coming[folder])
+        work = residency.load(name, card, reader, on_bytes, lambda: self._coming[card.folder])
         loading = self._thread.drive(work, on_lost=residency.give_up)
         return await asyncio.wrap_future(loading)
 
