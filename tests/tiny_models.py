@@ -77,6 +77,16 @@ def copy_of_starter(folder: Path) -> Path:
     return Path(shutil.copytree(STARTERS["starter"], folder))
 
 
+def model_that_never_ends(folder: Path) -> Path:
+    """A Qwen3 with random weights that cannot say the tokens that end an answer: their logits are 0, others are above."""
+    random_qwen3(folder, max_position_embeddings=1 << 20)
+    weights: Any = mx.load(str(folder / "model.safetensors"))
+    ends = json.loads((folder / "generation_config.json").read_text())["eos_token_id"]
+    weights["model.embed_tokens.weight"][mx.array(ends)] = 0
+    mx.save_safetensors(str(folder / "model.safetensors"), weights, metadata={"format": "mlx"})
+    return folder
+
+
 def starter_that_calls_in_xml(folder: Path) -> Path:
     """The starter text model with a template that writes calls as Qwen3-Coder and Qwen3.5 do."""
     template = copy_of_starter(folder) / "chat_template.jinja"

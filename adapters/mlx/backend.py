@@ -18,7 +18,7 @@ from adapters.errors import InvalidRequest
 from adapters.lora.check import AdapterFiles
 from adapters.mlx.generation.answer_job import AnswerJob, OnProgress
 from adapters.mlx.thread.mlx_thread import MlxThread
-from adapters.models.card import read_card
+from adapters.models.card import ModelCard, read_card
 from adapters.models.safety import check_folder
 from adapters.protocol.generation import Completion, Generate
 from adapters.protocol.jobs import Progress
@@ -73,9 +73,10 @@ class Backend:
         with self._expected(folder):
             residency = await self._start(on_progress)
             async with self._loading.setdefault(folder, asyncio.Lock()):
-                loaded = await self._find(residency, folder)
+                card = await asyncio.to_thread(read_card, folder)
+                loaded = await self._find(residency, card)
                 if loaded is None:
-                    loaded = await self._load(residency, name, folder, on_progress)
+                    loaded = await self._load(residency, name, card, on_progress)
         leased = _serving().Leased(loaded)
         try:
             if adapter is not None:
@@ -107,9 +108,9 @@ class Backend:
         finally:
             self._expected_requests[folder] -= 1
 
-    async def _find(self, residency: "Residency", folder: Path) -> "Loaded | None":
+    async def _find(self, residency: "Residency", card: ModelCard) -> "Loaded | None":
         """The model with a lease on it, if it is in memory. A lease that comes too late for its asker is given back."""
-        finding = self._thread.call(lambda: residency.find(folder))
+        finding = self._thread.call(lambda: residency.find(card))
         try:
             return await asyncio.shield(asyncio.wrap_future(finding))
         except asyncio.CancelledError:
@@ -131,9 +132,8 @@ class Backend:
         """On the MLX thread."""
         return _serving().Residency(self._thread, self._settings, self._post)
 
-    async def _load(self, residency: "Residency", name: str, folder: Path, on_progress: OnProgress) -> "Loaded":
-        card = await asyncio.to_thread(read_card, folder)
-        await asyncio.to_thread(check_folder, folder)
+    async def _load(self, residency: "Residency", name: str, card: ModelCard, on_progress: OnProgress) -> "Loaded":
+        await asyncio.to_thread(check_folder, card.folder)
         on_progress(Progress(phase="loading", done=0, total=card.weight_bytes, unit="bytes"))
         reader = await self._prepare(lambda: _serving().read_reader(name, card))
 
@@ -141,7 +141,7 @@ class Backend:
             progress = Progress(phase="loading", done=done, total=total, unit="bytes")
             self._loop.call_soon_threadsafe(on_progress, progress)
 
-        work = residency.load(name, card, reader, on_bytes, lambda: self._expected_requests[folder])
+        work = residency.load(name, card, reader, on_bytes, lambda: self._expected_requests[card.folder])
         loading = self._thread.run_stepwise(work, on_lost=residency.give_up)
         return await asyncio.wrap_future(loading)
 

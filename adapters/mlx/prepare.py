@@ -44,9 +44,9 @@ def make_request(
         raise InvalidRequest(
             f"top_k={work.top_k} is not below this model's {vocabulary} tokens; leave it out to allow all"
         )
-    answer = AnswerText(
-        markers_of(tokenizer), in_reasoning=prompt.in_reasoning, tools=bool(work.tools), stop=work.stop or ()
-    )
+    # A string of a JSON answer may hold the marker of a call.
+    calls = bool(work.tools) and work.json_schema is None
+    answer = AnswerText(markers_of(tokenizer), in_reasoning=prompt.in_reasoning, tools=calls, stop=work.stop or ())
     # Each conversation of a call draws from a seed of its own, or equal prompts would get equal answers.
     seed = random_seed if work.seed is None else work.seed + index
     return GenerationRequest(

@@ -16,7 +16,7 @@ import mlx.core as mx
 import psutil
 from mlx.utils import tree_flatten
 
-from adapters.errors import DoesNotFit, OutOfMemory
+from adapters.errors import DoesNotFit, OutOfMemory, UnsupportedModel
 from adapters.lora.check import AdapterFiles
 from adapters.mlx.allocation import allocation_failed
 from adapters.mlx.generation.language import LanguageRunner
@@ -28,7 +28,7 @@ from adapters.mlx.lora.slots import AdapterSlots, unwrapped
 from adapters.mlx.lora.weights import check_against, fits_in_slots, lay_around
 from adapters.mlx.speech.model import SpeechModel
 from adapters.mlx.thread.mlx_thread import MlxThread
-from adapters.models.card import ModelCard
+from adapters.models.card import ModelCard, Stamp, stamp_of
 from adapters.models.installed_models import models_on_disk
 from adapters.protocol.messages import LoadedModel
 from adapters.settings import GB, Settings
@@ -44,6 +44,8 @@ _PART_OF_MACHINE = 0.75
 # Adapters that nobody uses now, kept in memory for who comes back to them.
 _IDLE_ADAPTERS = 16
 
+# A model's folder, and the stamp of the files in it.
+Files = tuple[Path, Stamp]
 OnBytes = Callable[[int, int], None]
 
 
@@ -64,6 +66,8 @@ class Loaded:
     grammar_tokenizer: Any = None
     # The model whose weights this one shares: a copy with an adapter that cannot be in slots keeps a lease on it.
     base: "Loaded | None" = None
+    # Its files were replaced: it leaves with its last answer.
+    replaced: bool = False
 
     @property
     def tokenizer(self) -> Any:
@@ -85,8 +89,8 @@ class Leased:
 class Residency:
     def __init__(self, thread: MlxThread, settings: Settings, post: Post) -> None:
         self._thread, self._settings, self._post = thread, settings, post
-        self._loaded: dict[Path, Loaded] = {}
-        self._copies: dict[tuple[Path, str], Loaded] = {}  # by folder and adapter
+        self._loaded: dict[Files, Loaded] = {}
+        self._copies: dict[tuple[Files, str], Loaded] = {}  # by model and adapter
         self._being_loaded: dict[Path, int] = {}  # bytes of the models that are being loaded
         self.prompt_cache = PromptCache(int(settings.prompt_cache_gb * GB))
         self.device = _device_name()
@@ -147,9 +151,9 @@ class Residency:
 
     # --- coming
 
-    def find(self, folder: Path) -> Loaded | None:
-        """The model of that folder with a lease on it, if it is in memory."""
-        loaded = self._loaded.get(folder)
+    def find(self, card: ModelCard) -> Loaded | None:
+        """Return the model of these files with a lease on it, if it is in memory."""
+        loaded = self._loaded.get((card.folder, card.stamp))
         if loaded:
             loaded.leases += 1
             loaded.used = time.monotonic()
@@ -165,10 +169,12 @@ class Residency:
     ) -> Generator[None, None, Loaded]:
         """Bring a model into memory piece by piece, and give it with a lease on it.
 
-        Raises DoesNotFit with the numbers, UnsupportedModel when no library knows its architecture.
+        Raises DoesNotFit with the numbers, UnsupportedModel when no library knows its architecture, or when its files
+        were replaced meanwhile.
         """
-        if loaded := self.find(card.folder):
+        if loaded := self.find(card):
             return loaded
+        self._replace(card)
         self._make_room(
             name, card.weight_bytes + card.kv_bytes_per_token * min(card.context, _SPARE_TOKENS) + _SPARE_BYTES
         )
@@ -178,13 +184,27 @@ class Residency:
             yield from _fill(model, card.weight_bytes, on_bytes)
         finally:
             del self._being_loaded[card.folder]
+        if stamp_of(card.folder) != card.stamp:
+            raise UnsupportedModel(f"the files of {name} were replaced while it was loaded; ask again")
         slots = AdapterSlots(model)
-        runner = self._runner(str(card.folder), card, model, reader, expected_requests, slots)
-        loaded = Loaded(name, card, reader, model, runner, card.weight_bytes, slots, str(card.folder), leases=1)
-        self._loaded[card.folder] = loaded
+        cache_name = f"{card.folder} of {hash(card.stamp):x}"
+        runner = self._runner(cache_name, card, model, reader, expected_requests, slots)
+        loaded = Loaded(name, card, reader, model, runner, card.weight_bytes, slots, cache_name, leases=1)
+        self._loaded[card.folder, card.stamp] = loaded
         self._thread.add(runner)
         logger.info("model=<%s>, bytes=<%s> | loaded", name, card.weight_bytes)
         return loaded
+
+    def _replace(self, card: ModelCard) -> None:
+        """Let the model go that was in this folder before: now if it is idle, else with its last answer."""
+        for loaded in self._all():
+            if loaded.card.folder == card.folder and loaded.card.stamp != card.stamp:
+                loaded.replaced = True
+                self._drop_replaced(loaded)
+
+    def _drop_replaced(self, loaded: Loaded) -> None:
+        if loaded.replaced and loaded.idle and loaded in self._all():
+            self._drop(loaded)
 
     def _runner(
         self,
@@ -221,6 +241,7 @@ class Residency:
         leased.loaded.used = time.monotonic()
         if leased.adapter is not None:
             leased.loaded.slots.release(leased.adapter)
+        self._drop_replaced(leased.loaded)
 
     def give_up(self, loaded: Loaded) -> None:
         """Give back the lease of a request that was gone before it had it."""
@@ -241,7 +262,8 @@ class Residency:
                 loaded.slots.drop_idle(keep=_IDLE_ADAPTERS)
                 adapter = loaded.slots.load(files)
             return Leased(loaded, adapter)
-        copied = self._copies.get((loaded.card.folder, files.digest)) or self._copy(loaded, files)
+        model = (loaded.card.folder, loaded.card.stamp)
+        copied = self._copies.get((model, files.digest)) or self._copy(loaded, files)
         copied.leases += 1
         copied.used = time.monotonic()
         loaded.leases -= 1
@@ -249,21 +271,22 @@ class Residency:
 
     def undo(self, leased: Leased, loaded: Loaded) -> None:
         """Take back what `adapt` did for a request that is gone: the lease on the model alone is left."""
-        self.release(leased)
         loaded.leases += 1
+        self.release(leased)
 
     def _copy(self, loaded: Loaded, files: AdapterFiles) -> Loaded:
         check_against(loaded.model, files)
         self._make_room(f"{loaded.name} with the adapter in {files.folder}", files.bytes)
         model = unwrapped(copy.deepcopy(loaded.model))
-        name = f"{loaded.card.folder} with {files.digest}"
+        name = f"{loaded.cache_name} with {files.digest}"
         slots = AdapterSlots(model)
         lay_around(model, files)
         runner = self._runner(name, loaded.card, model, loaded.reader, lambda: 0, slots)
         shown = f"{loaded.name} with {files.folder.name}"
         copied = Loaded(shown, loaded.card, loaded.reader, model, runner, files.bytes, slots, name, base=loaded)
         loaded.leases += 1
-        self._copies[loaded.card.folder, files.digest] = copied
+        copied.replaced = loaded.replaced
+        self._copies[(loaded.card.folder, loaded.card.stamp), files.digest] = copied
         self._thread.add(runner)
         logger.info("model=<%s>, bytes=<%s> | copied with an adapter", shown, files.bytes)
         return copied
@@ -284,7 +307,8 @@ class Residency:
         """Drop what nobody has used for as long as the settings say."""
         oldest = time.monotonic() - self._settings.unload_after
         for loaded in self._all():
-            if loaded.idle and loaded.used < oldest and loaded.name not in self._settings.pinned:
+            kept = loaded.used >= oldest or loaded.name in self._settings.pinned
+            if loaded.idle and (loaded.replaced or not kept):
                 self._drop(loaded)
 
     def _drop(self, loaded: Loaded) -> None:
@@ -297,6 +321,7 @@ class Residency:
         if loaded.base is not None:
             loaded.base.leases -= 1
             loaded.base.used = time.monotonic()
+            self._drop_replaced(loaded.base)
         self.prompt_cache.drop(loaded.cache_name)
         logger.info("model=<%s> | unloaded", loaded.name)
         del loaded

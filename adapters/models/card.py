@@ -1,5 +1,6 @@
 """What a model's folder says about it, read from its configuration and the headers of its weights, never by loading it."""
 
+import contextlib
 import json
 import math
 import struct
@@ -15,11 +16,19 @@ from adapters.models.abilities import Ability, abilities_of
 _LONGEST_HEADER = 100 << 20
 _BYTES_PER_VALUE = {"float32": 4, "float16": 2, "bfloat16": 2}
 _DEFAULT_CONTEXT = 4096
+# Of the files that loaders, tokenizers and processors read.
+_READ_SUFFIXES = frozenset(
+    {".jinja", ".json", ".model", ".npz", ".safetensors", ".tiktoken", ".txt", ".vocab", ".yaml"}
+)
+Stamp = tuple[tuple[str, int, int, int], ...]
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """Sizes in bytes, context in tokens (0 for a speech model). `kv_bytes_per_token` is the growth of the KV cache."""
+    """Sizes in bytes, context in tokens (0 for a speech model). `kv_bytes_per_token` is the growth of the KV cache.
+
+    `stamp` is that of the folder's files when the card was read.
+    """
 
     folder: Path
     architecture: str
@@ -29,24 +38,31 @@ class ModelCard:
     kv_bytes_per_token: int
     quantization: str | None
     abilities: tuple[Ability, ...] = ("text",)
+    stamp: Stamp = ()
 
 
 def read_card(folder: Path) -> ModelCard:
-    """Return the card of the model in that folder; remembered until its configuration or weights change.
+    """Return the card of the model in that folder; remembered until one of its files changes.
 
     Raises UnsupportedModel when the folder has no readable configuration or weights.
     """
-    stamp = tuple(
-        (path.name, path.stat().st_mtime_ns)
-        for path in [folder / "config.json", *weight_files(folder)]
-        if path.exists()
-    )
-    return _read_card(folder, stamp)
+    return _read_card(folder, stamp_of(folder))
+
+
+def stamp_of(folder: Path) -> Stamp:
+    """Return what tells the files of a model from those that are put in their place: configuration, weights, tokenizer
+    and template, each by name, inode, size and time of change."""
+    stamps = list[tuple[str, int, int, int]]()
+    for path in sorted([*folder.glob("*"), *folder.glob("additional_chat_templates/*")]):
+        if path.suffix in _READ_SUFFIXES:
+            with contextlib.suppress(FileNotFoundError):  # it is being replaced just now
+                status = path.stat()
+                stamps.append((path.name, status.st_ino, status.st_size, status.st_mtime_ns))
+    return tuple(stamps)
 
 
 @lru_cache(maxsize=256)
-def _read_card(folder: Path, stamp: tuple[tuple[str, int], ...]) -> ModelCard:
-    del stamp  # part of the key only
+def _read_card(folder: Path, stamp: Stamp) -> ModelCard:
     config = read_config(folder)
     weights = weight_files(folder)
     if not weights:
@@ -64,6 +80,7 @@ def _read_card(folder: Path, stamp: tuple[tuple[str, int], ...]) -> ModelCard:
         kv_bytes_per_token=_kv_bytes_per_token(text),
         quantization=_quantization(config),
         abilities=abilities,
+        stamp=stamp,
     )
 
 

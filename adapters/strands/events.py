@@ -30,7 +30,7 @@ async def events(jobs: AsyncIterator[Job], forced: list[str] | None) -> AsyncIte
             return
         if job.view.error is not None:
             error = from_wire(job.view.error)
-            if not isinstance(error, AnswerIncomplete) or not forced:
+            if not isinstance(error, AnswerIncomplete) or not forced or _completion(job).finish_reason != "length":
                 raise error
             yield {"messageStop": {"stopReason": "max_tokens"}}
             yield _metadata(_completion(job))

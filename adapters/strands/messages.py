@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from pydantic import BaseModel
 from strands.types.content import Messages, SystemContentBlock
 from strands.types.tools import ToolChoice, ToolSpec
 
-from adapters.errors import InvalidRequest
+from adapters.errors import InvalidRequest, SchemaError
+from adapters.schemas.modern import modern
 
 # What model providers take for a tool's name, and MCP clients with them.
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -73,17 +75,40 @@ def forced_schema(choice: ToolChoice | None, specs: list[ToolSpec] | None) -> tu
     if not names:
         raise InvalidRequest("tool_choice asks for a call, and no tool is offered; offer one")
     if len(names) == 1:
-        return known[names[0]], names
-    calls = [
-        {
-            "type": "object",
-            "properties": {"name": {"const": name}, "arguments": known[name]},
-            "required": ["name", "arguments"],
-            "additionalProperties": False,
-        }
-        for name in names
-    ]
-    return {"anyOf": calls}, names
+        schema = known[names[0]]
+        return schema if schema.get("type") == "object" else _alone(names[0], schema, "d"), names
+    calls, definitions = list[dict[str, Any]](), dict[str, Any]()
+    for i, name in enumerate(names):
+        arguments = _alone(name, known[name], f"tool{i}_")
+        definitions |= arguments.pop("$defs", {})
+        call = {"name": {"const": name}, "arguments": arguments}
+        calls.append(
+            {"type": "object", "properties": call, "required": ["name", "arguments"], "additionalProperties": False}
+        )
+    return {"anyOf": calls} | ({"$defs": definitions} if definitions else {}), names
+
+
+def of_output(specs: list[ToolSpec] | None, output: type[BaseModel] | None) -> list[ToolSpec] | None:
+    """Return the tools with the whole schema of the output model: Strands writes one that has lost what `$ref` leads to."""
+    if not specs or output is None:
+        return specs
+    whole: Any = {"json": output.model_json_schema()}
+    return [spec | {"inputSchema": whole} if spec["name"] == output.__name__ else spec for spec in specs]
+
+
+def _alone(name: str, schema: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """Return the schema of a tool's arguments, which are an object, so that it can stand beside others.
+
+    Raises SchemaError, naming the tool.
+    """
+    try:
+        plain = modern(schema, prefix)
+    except SchemaError as error:
+        raise SchemaError(f"tool {name!r} cannot be forced: {error}") from error
+    if plain.get("type") == "object":
+        return plain
+    definitions = {key: plain.pop(key) for key in ("$defs",) if key in plain}
+    return {"type": "object", "allOf": [plain]} | definitions
 
 
 def _system(prompt: str | None, content: list[SystemContentBlock] | None) -> str:

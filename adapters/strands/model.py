@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -25,7 +26,7 @@ from adapters.protocol.content import media_of
 from adapters.protocol.generation import Generate, Generated, Sampling
 from adapters.settings import read_settings
 from adapters.strands.events import events
-from adapters.strands.messages import forced_schema, tools, turns
+from adapters.strands.messages import forced_schema, of_output, tools, turns
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ class MLXModel(Model):
             raise InvalidRequest(f"engine {engine!r} is neither 'shared' nor 'in-process'; choose one of them")
         _checked(params)
         self._engine = engine
-        self._cards: dict[str, ModelCard] = {}
+        self._folders: dict[str, Path] = {}
         self.config: dict[str, Any] = {"model_id": model_id, "adapter": adapter, "params": params}
         if context_window_limit is not None:
             self.config["context_window_limit"] = context_window_limit
@@ -119,7 +120,8 @@ class MLXModel(Model):
         **kwargs: Any,
     ) -> AsyncGenerator[StreamEvent, None]:
         """Answer, event by event. Raises ContextWindowOverflowException, ModelThrottledException, and ServerError."""
-        del agent_metadata, structured_output_model, kwargs  # what has to be produced is the tool that is forced
+        del agent_metadata, kwargs
+        tool_specs = of_output(tool_specs, structured_output_model)
         forced = forced_schema(tool_choice, tool_specs)
         sees = await asyncio.to_thread(self._sees)
         work = self._work(
@@ -211,18 +213,20 @@ class MLXModel(Model):
             yield _until_cancelled(jobs, cancel)
 
     def _card(self) -> ModelCard | None:
-        """What the model's folder says, once it is on this machine; looked up once for each name."""
+        """Return what the model's folder says, once it is on this machine; the folder is looked up once for each name."""
         name = self.config["model_id"]
-        if name not in self._cards:
-            try:
+        try:
+            if name not in self._folders:
                 settings = read_settings()
                 found = resolve(name, settings.model_copy(update={"offline": True}))
-                if found.folder is not None:
-                    self._cards[name] = read_card(found.folder)
-            except ServerError as error:
-                # Not here yet, or wrong: the call itself says what is wrong with it.
-                logger.debug("model=<%s>, error=<%s> | nothing is known of the model yet", name, error)
-        return self._cards.get(name)
+                if found.folder is None:
+                    return None
+                self._folders[name] = found.folder
+            return read_card(self._folders[name])
+        except ServerError as error:
+            # Not here yet, or wrong: the call itself says what is wrong with it.
+            logger.debug("model=<%s>, error=<%s> | nothing is known of the model yet", name, error)
+            return None
 
     def _sees(self) -> bool:
         card = self._card()

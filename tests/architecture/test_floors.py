@@ -10,7 +10,7 @@ from tests.architecture.source import ROOT, module_name, own_imports, sources, t
 # From the ground up. A module may import what stands on lower floors, and what is in its own unit; never its neighbours.
 ADAPTERS = (
     ("adapters.errors", "adapters.options", "adapters.protocol", "adapters.sizes", "adapters.sockets"),
-    ("adapters.command_line", "adapters.files", "adapters.places"),
+    ("adapters.command_line", "adapters.files", "adapters.places", "adapters.schemas"),
     ("adapters.settings",),
     ("adapters.media", "adapters.models", "adapters.recordings"),
     ("adapters.datasets", "adapters.lora"),

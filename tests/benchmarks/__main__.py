@@ -22,6 +22,7 @@ from tests.benchmarks import (
     front_door,
     pictures,
     recordings,
+    schemas,
     start_up,
     streams,
     training,
@@ -40,6 +41,7 @@ MODULES = (
     agents,
     pictures,
     recordings,
+    schemas,
     endurance,
     front_door,
 )

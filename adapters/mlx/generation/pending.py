@@ -90,8 +90,23 @@ class PendingAnswer:
         try:
             return check_answer(text, schema), None
         except ValueError as error:
-            if reason == "length":
-                message = f"the answer was cut at {request.completion_tokens} tokens before its JSON was complete; raise max_tokens (now {self._job.work.max_tokens}) or ask for less"
-            else:
-                message = f"the answer does not follow json_schema ({str(error)[:200]}); simplify the schema"
+            message = _why_not(error, request, reason, self._job.work.max_tokens)
             return None, to_wire(AnswerIncomplete(f"{message}. So far: {text[:500]}"))
+
+
+def _why_not(error: ValueError, request: "GenerationRequest", reason: str, max_tokens: int) -> str:
+    """Return why an answer holds no valid JSON, and the way out."""
+    answer = request.answer
+    only_thought = bool(answer.reasoning) and not answer.text
+    if reason == "length":
+        place = "within its reasoning, before its JSON began" if only_thought else "before its JSON was complete"
+        if request.max_tokens < max_tokens:
+            way_out = "the model's context was full then; shorten the prompt"
+        else:
+            way_out = f"raise max_tokens (now {max_tokens}) or ask for less"
+        return f"the answer was cut at {request.completion_tokens} tokens {place}; {way_out}"
+    if answer.stopped_by is not None:
+        return f"the stop string {answer.stopped_by!r} cut the JSON of the answer; leave it out, or take one that the JSON does not hold"
+    if only_thought:
+        return "the model ended within its reasoning and wrote no JSON; ask again without thinking"
+    return f"the answer does not follow json_schema ({str(error)[:200]}), in a part that can only be checked afterwards; ask again with another seed, or leave that part out"

@@ -11,6 +11,8 @@ from adapters.errors import BadAdapter
 from adapters.lora.check import WEIGHTS, AdapterFiles, check_files
 from adapters.mlx.lora.layers import Kind, Weights, base_of, kind_of, language_of, put_layers
 
+_PARTS = ("lora_a", "lora_b", "m")
+
 
 def fits_in_slots(model: Any, files: AdapterFiles) -> bool:
     """Whether the adapter can be one of several within the model. DoRA and full ones change the layers themselves."""
@@ -42,8 +44,13 @@ def check_against(model: Any, files: AdapterFiles) -> None:
                 files,
                 f"{name} has shapes {found[0]} and {found[1]}, and this model's takes {wanted[0]} and {wanted[1]}",
             )
-    if missing := set(_expected(model, files)) - set(names_of(files)):
+    expected, found = set(_expected(model, files)), set(names_of(files))
+    if missing := expected - found:
         raise _other(files, f"it says that it changes {min(missing)}, and has nothing for it")
+    if beyond := found - expected:
+        raise BadAdapter(
+            f"the adapter in {files.folder} is refused: its file changes {min(beyond)}, which its configuration leaves out (num_layers {files.layers}, keys {_told(files.keys)}). Train or download it again"
+        )
     return None
 
 
@@ -53,13 +60,32 @@ def lay_around(model: Any, files: AdapterFiles) -> None:
     try:
         if files.method != "full":
             put_layers(model, files.layers, parameters, dora=files.method == "dora")
-        model.load_weights(str(files.folder / WEIGHTS), strict=False)
+        arrays: Any = mx.load(str(files.folder / WEIGHTS))
+        _check_places(model, files, arrays)
+        model.load_weights(list(arrays.items()), strict=False)
         mx.eval(model.state)
     except (ValueError, KeyError, TypeError, RuntimeError, OSError) as error:
         raise _other(files, str(error)[:300]) from error
     if check_files(files.folder).digest != files.digest:
         raise BadAdapter(f"the adapter in {files.folder} changed while it was read; ask again")
     model.eval()
+
+
+def _check_places(model: Any, files: AdapterFiles, arrays: dict[str, mx.array]) -> None:
+    """Raise BadAdapter when a tensor has no place in a model around whose layers those of the adapter were put, or when
+    one of these has no tensor."""
+    own: Any = tree_flatten(model.parameters())
+    places = {name: value.shape for name, value in own if files.method == "full" or name.rpartition(".")[2] in _PARTS}
+    for name, array in arrays.items():
+        if places.get(name) != array.shape:
+            there = f"of shape {places[name]}" if name in places else "not there"
+            raise _other(files, f"it has {name} of shape {array.shape}, and this model's is {there}")
+    if files.method != "full" and (missing := set(places) - set(arrays)):
+        raise _other(files, f"it says that it changes {min(missing)}, and has nothing for it")
+
+
+def _told(keys: tuple[str, ...] | None) -> str:
+    return "of all layers" if keys is None else ", ".join(keys[:8]) or "none"
 
 
 def _check_full(model: Any, files: AdapterFiles) -> None:
@@ -84,15 +110,21 @@ def read_weights(files: AdapterFiles) -> dict[str, Weights]:
 
 def _expected(model: Any, files: AdapterFiles) -> Iterator[str]:
     """The layers that mlx_lm would put this adapter's matrices into, by its configuration (mlx_lm/tuner/utils.py)."""
-    for layer in language_of(model).layers[-max(files.layers, 0) :]:
+    language = language_of(model)
+    for layer in language.layers[-max(files.layers, 0) :]:
         prefix = _name_of(model, layer)
         for name, module in layer.named_modules():
-            chosen = kind_of(module) is not None if files.keys is None else name in files.keys
+            chosen = _takes_adapters(module) if files.keys is None else name in files.keys
             if name and chosen and not name.endswith(".base"):
                 yield f"{prefix}.{name}"
-    for name, _ in model.named_modules():
+    above = f"{_name_of(model, language)}.".lstrip(".")
+    for name, _ in language.named_modules():
         if name in (files.keys or ()):
-            yield name
+            yield f"{above}{name}"
+
+
+def _takes_adapters(module: Any) -> bool:
+    return kind_of(module) is not None or hasattr(base_of(module), "to_lora")
 
 
 def _name_of(model: Any, wanted: Any) -> str:

@@ -5,46 +5,63 @@ llguidance computes the mask; it is applied with plain array operations, so it r
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-import jsonschema
 import llguidance.hf
 import mlx.core as mx
 import numpy as np
 from llguidance import LLMatcher, LLTokenizer
 from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
 
-from adapters.errors import SchemaError
+from adapters.errors import SchemaError, UnsupportedModel
 from adapters.protocol.generation import MAX_SCHEMA_BYTES
+from adapters.schemas.check import check_value, read_json
+from adapters.schemas.enforceable import enforceable
+from adapters.schemas.modern import modern
+from adapters.schemas.walk import descendants, with_children
 
 # JSON as Python's json.dumps writes it, which is what models have seen most of.
-_LAYOUT: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+# `oneOf` is held to as `anyOf`; that one alone matches is checked after.
+_LAYOUT: Any = {
+    "whitespace_flexible": False,
+    "item_separator": ", ",
+    "key_separator": ": ",
+    "coerce_one_of": True,
+}
+_CIRCULAR = "circular references with sibling keys"
 _DEEPEST = 32
 
 
 def compile_schema(schema: dict[str, Any]) -> str:
-    """The grammar of all answers that the schema allows.
+    """Return the grammar of the answers that a schema allows, or of more where `check_answer` has to refuse some.
 
-    Raises SchemaError when it is no valid schema, is too large or too deep, or uses what cannot be enforced.
+    Raises SchemaError when it is no valid schema, is too large or too deep, or uses what can be neither enforced nor checked.
     """
     if _depth(schema) > _DEEPEST:
         raise SchemaError(f"json_schema is nested deeper than {_DEEPEST} levels; flatten it")
-    try:
-        text = json.dumps(schema)
-        jsonschema.Draft202012Validator.check_schema(schema)
-    except (jsonschema.SchemaError, RecursionError, ValueError, TypeError) as error:
-        reason = error.message if isinstance(error, jsonschema.SchemaError) else str(error)
+    plain = modern(schema)
+    if (size := len(json.dumps(schema))) > MAX_SCHEMA_BYTES:
+        raise SchemaError(f"json_schema has {size} bytes and may have {MAX_SCHEMA_BYTES}; split the question")
+    grammar, problem = _grammar(enforceable(plain))
+    if _CIRCULAR in problem:
+        grammar, problem = _grammar(enforceable(plain, lone_references=True))
+    if problem:
+        told = problem.replace("Unsatisfiable schema: ", "no value can follow it, as ")
         raise SchemaError(
-            f"json_schema is not a JSON schema: {reason[:300]}. Pass an object such as {{'type': 'object', 'properties': {{'name': {{'type': 'string'}}}}, 'required': ['name']}}"
-        ) from error
-    if len(text) > MAX_SCHEMA_BYTES:
-        raise SchemaError(f"json_schema has {len(text)} bytes and may have {MAX_SCHEMA_BYTES}; split the question")
-    grammar = LLMatcher.grammar_from_json_schema(text, overrides=_LAYOUT)
-    if problem := LLMatcher.validate_grammar(grammar):
-        raise SchemaError(
-            f"json_schema asks for what cannot be enforced: {_first_line(problem)}. Leave that part out, or check it after the call"
+            f"json_schema asks for what cannot be enforced: {told}. Leave that part out, or check it after the call"
         )
     return grammar
+
+
+def _grammar(schema: dict[str, Any]) -> tuple[str, str]:
+    """Return a schema's grammar, and what is wrong with it."""
+    try:
+        grammar = LLMatcher.grammar_from_json_schema(json.dumps(schema), overrides=_LAYOUT)
+    except ValueError:
+        return "", "a name or value holds half of a character (a lone surrogate)"
+    problem = LLMatcher.validate_grammar(grammar)
+    return grammar, _first_line(problem) if problem else ""
 
 
 def _depth(value: Any) -> int:
@@ -66,8 +83,20 @@ def _first_line(text: str) -> str:
 
 
 def grammar_tokenizer(tokenizer: Any) -> LLTokenizer:
-    """llguidance's view of an `mlx_lm` tokenizer. Takes a second or more for a large vocabulary: make it once a model."""
-    return llguidance.hf.from_tokenizer(tokenizer._tokenizer, eos_token=sorted(tokenizer.eos_token_ids))
+    """Return llguidance's view of an `mlx_lm` tokenizer. Takes a second or more for a large vocabulary: make it once a model.
+
+    Raises UnsupportedModel for a tokenizer that no answer can be held to a grammar with.
+    """
+    if not tokenizer.eos_token_ids:
+        raise UnsupportedModel(
+            "this model's tokenizer has no end token (eos_token_id), and an answer that is held to json_schema ends with it; choose another model, or leave json_schema out"
+        )
+    try:
+        return llguidance.hf.from_tokenizer(tokenizer._tokenizer, eos_token=sorted(tokenizer.eos_token_ids))
+    except ValueError as error:
+        raise UnsupportedModel(
+            f"this model's tokenizer cannot be held to json_schema ({_first_line(str(error))}); choose another model, or leave json_schema out"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -156,21 +185,27 @@ def apply_mask(logits: mx.array, mask: np.ndarray) -> mx.array:
 
 
 def check_answer(text: str, schema: dict[str, Any]) -> Any:
-    """The value that the text holds. Raises ValueError when it is no JSON or does not follow the schema.
+    """Return the value that an answer holds which was held to the grammar of this schema.
 
-    Patterns and formats are left to the grammar, which has enforced them in bounded time; `re` may take for ever.
+    Raises ValueError when it is no JSON or does not follow the schema.
     """
-    value = json.loads(text)
-    try:
-        jsonschema.Draft202012Validator(_without(schema, ("pattern", "patternProperties", "format"))).validate(value)
-    except jsonschema.ValidationError as error:
-        raise ValueError(error.message) from error
+    value = read_json(text)
+    check_value(value, _without_patterns(schema) if _held_whole(json.dumps(schema)) else schema)
     return value
 
 
-def _without(schema: Any, keys: tuple[str, ...]) -> Any:
-    if isinstance(schema, dict):
-        kept = {key: _without(value, keys) for key, value in schema.items() if key not in keys}
-        # What patternProperties would have allowed must not be refused as an additional property.
-        return kept | {"additionalProperties": True} if "patternProperties" in schema else kept
-    return [_without(entry, keys) for entry in schema] if isinstance(schema, list) else schema
+@lru_cache(maxsize=64)
+def _held_whole(schema: str) -> bool:
+    """Return whether the grammar holds all of a schema: its patterns were matched while the answer was written."""
+    plain = modern(json.loads(schema))
+    # Of these the grammar holds a part: one branch is enough for it, and one of the schemas of a property.
+    partly = {"oneOf", "patternProperties"}
+    return enforceable(plain) == plain and not any(
+        isinstance(one, dict) and partly & set(one) for one in descendants(plain)
+    )
+
+
+def _without_patterns(schema: Any) -> Any:
+    if not isinstance(schema, dict):
+        return schema
+    return {key: value for key, value in with_children(schema, _without_patterns).items() if key != "pattern"}

@@ -2,27 +2,28 @@
 
 import asyncio
 import io
+import json
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import anyio
 import pytest
 from PIL import Image
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from strands import Agent, tool
 from strands.models.model import CacheConfig
 from strands.types.exceptions import ContextWindowOverflowException, MaxTokensReachedException
 
 from adapters.engine import EngineClient
 from adapters.engine.in_process import in_process_engine
-from adapters.errors import BadAdapter, EngineStopped, InvalidRequest
+from adapters.errors import AnswerIncomplete, BadAdapter, EngineStopped, InvalidRequest
 from adapters.models.starters import STARTERS
 from adapters.strands import MLXModel
 from tests.adapters.strands.scripted import MODEL, saying
 from tests.running import Home, kill
 from tests.tiny_adapters import random_adapter
-from tests.tiny_models import random_qwen3, starter_that_calls_in_xml
+from tests.tiny_models import model_that_never_ends, random_qwen3, starter_that_calls_in_xml
 
 pytestmark = pytest.mark.anyio
 
@@ -280,6 +281,74 @@ async def test_a_choice_of_a_tool_that_is_not_offered_is_an_error() -> None:
         await streamed(model(), tool_specs=specs(add), tool_choice={"tool": {"name": "subtract"}})
 
 
+class Cat(BaseModel, extra="forbid"):
+    kind: Literal["cat"]
+    lives: Annotated[int, Field(ge=1, le=9)]
+
+
+class Dog(BaseModel, extra="forbid"):
+    kind: Literal["dog"]
+    friends: Annotated[set[Literal["Rex"]], Field(max_length=1)]
+    pattern: Annotated[str, Field(pattern="^[a-z]{2,4}$")]
+
+
+class Owner(BaseModel, extra="forbid"):
+    pet: Annotated[Cat | Dog, Field(discriminator="kind")]
+
+
+@tool
+def grep(pattern: str, format: str, const: int) -> str:  # noqa: A002
+    """Find.
+
+    Args:
+        pattern: What to find.
+        format: How to show it.
+        const: How often.
+    """
+    return f"{pattern} {format} {const}"
+
+
+async def test_a_forced_tool_may_have_arguments_that_are_named_like_keywords() -> None:
+    (offered,) = specs(grep)
+    offered["inputSchema"]["json"] |= {"additionalProperties": False}
+    offered["inputSchema"]["json"]["properties"]["format"] = {"type": "string", "maxLength": 8}
+    offered["inputSchema"]["json"]["properties"]["pattern"] = {"type": "string", "pattern": "^[a-z]{1,8}$"}
+    events = await streamed(model(), tool_specs=[offered], tool_choice={"tool": {"name": "grep"}})
+    assert events[-2]["messageStop"]["stopReason"] == "tool_use"
+    assert set(arguments(events)) == {"pattern", "format", "const"}
+
+
+async def test_a_call_forced_among_tools_follows_what_their_schemas_refer_to() -> None:
+    of = {"properties": {"of": {"const": "the other's"}}, "required": ["of"], "additionalProperties": False}
+    schemas = [Owner.model_json_schema(), {"$defs": {"Cat": of}, "$ref": "#/$defs/Cat"}]
+    offered: Any = [
+        {"name": name, "description": "d", "inputSchema": {"json": schema}}
+        for name, schema in zip(("own", "other"), schemas, strict=True)
+    ]
+    seen = set[str]()
+    for seed in range(12):
+        events = await streamed(model(temperature=3.0, seed=seed), tool_specs=offered, tool_choice={"any": {}})
+        name = next(
+            event["contentBlockStart"]["start"]["toolUse"]["name"] for event in events if "contentBlockStart" in event
+        )
+        if name == "own":
+            Owner.model_validate(arguments(events))
+        else:
+            assert arguments(events) == {"of": "the other's"}
+        seen.add(name)
+    assert seen == {"own", "other"}
+
+
+def test_structured_output_may_be_of_one_model_or_another() -> None:
+    result = agent()("Lucy has a cat with 7 lives.", structured_output_model=Owner)
+    assert isinstance(result.structured_output, Owner)
+
+
+async def test_a_forced_call_that_fails_for_another_reason_than_its_length_is_an_error() -> None:
+    with pytest.raises(AnswerIncomplete, match="the stop string '\"' cut the JSON"):
+        await streamed(model(stop=['"']), tool_specs=specs(add), tool_choice={"any": {}})
+
+
 def test_structured_output_is_of_its_model() -> None:
     result = agent()(
         "Lucy is 31 years old and lives in Oslo. Write the name, age as JSON.", structured_output_model=Person
@@ -371,6 +440,11 @@ async def test_adapters_change_between_calls(tmp_path: Any) -> None:
         await streamed(provider, story)
 
 
+def arguments(events: list[Any]) -> Any:
+    deltas = (event["contentBlockDelta"]["delta"] for event in events if "contentBlockDelta" in event)
+    return json.loads("".join(delta["toolUse"]["input"] for delta in deltas if "toolUse" in delta))
+
+
 def said(events: list[Any]) -> str:
     return "".join(
         event["contentBlockDelta"]["delta"].get("text", "") for event in events if "contentBlockDelta" in event
@@ -447,14 +521,14 @@ def test_the_same_agent_is_called_from_new_event_loops() -> None:
     assert str(asked("What is the capital of France?")).strip()
 
 
-async def test_an_engine_that_dies_is_told_and_the_next_call_works(own_home: Home) -> None:
+async def test_an_engine_that_dies_is_told_and_the_next_call_works(own_home: Home, tmp_path: Path) -> None:
+    endless = MLXModel(str(model_that_never_ends(tmp_path / "endless")), params={"max_tokens": 100_000})
     with own_home.entered():
-        provider = MLXModel(MODEL, params={"max_tokens": 1500, "temperature": 2.0, "repetition_penalty": 1.2})
-        await streamed(provider, "Hello", invocation_state={"mlx_params": {"max_tokens": 1}})
+        await streamed(endless, "Hello", invocation_state={"mlx_params": {"max_tokens": 1}})
 
         async def killed() -> None:
             messages: Any = [{"role": "user", "content": [{"text": "Tell me a story about a frog."}]}]
-            async for event in provider.stream(messages):
+            async for event in endless.stream(messages):
                 if "contentBlockDelta" in event:
                     kill(*own_home.engines())
 

@@ -1,5 +1,6 @@
 """`adapter` in `generate`: by name and by folder, beside others and the base, of every method; what does not fit is refused."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,10 @@ async def test_what_is_wrong_is_refused_and_the_engine_goes_on(
     broken = Path(shutil.copytree(made["first"], tmp_path / "broken"))
     (broken / "adapters.safetensors").write_bytes(b"junk")
     whole = random_adapter(tmp_path / "whole", random_qwen3(tmp_path / "model2"), method="full")
+    misnamed = Path(shutil.copytree(made["dora"], tmp_path / "misnamed"))
+    config = json.loads((misnamed / "adapter_config.json").read_text())
+    config["lora_parameters"]["keys"] = ["self_attn.k_proj"]
+    (misnamed / "adapter_config.json").write_text(json.dumps(config))
     cases = [
         ("nobody", "there is no adapter 'nobody'"),
         ("../../etc", "is relative"),
@@ -126,6 +131,7 @@ async def test_what_is_wrong_is_refused_and_the_engine_goes_on(
         (str(broken), "no safetensors file"),
         (str(other), "does not belong to this model"),
         (str(whole), "does not belong to this model"),
+        (str(misnamed), "which its configuration leaves out (num_layers -1, keys self_attn.k_proj)"),
         ("someone/adapter", "--offline forbids"),
     ]
     async with shared_home.client("--allow", str(tmp_path), "--offline") as client:

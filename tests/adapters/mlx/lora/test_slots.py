@@ -1,11 +1,13 @@
 """Several adapters and the base in one batch: each row as if its adapter were alone, as mlx_lm loads it."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
 import pytest
+from mlx.utils import tree_flatten
 from mlx_lm import generate, load
 
 from adapters.errors import BadAdapter
@@ -15,7 +17,7 @@ from adapters.mlx.generation.prompt_cache import PromptCache
 from adapters.mlx.generation.request import GenerationRequest
 from adapters.mlx.lora.layers import LoadedAdapter
 from adapters.mlx.lora.slots import AdapterSlots, unwrapped
-from adapters.mlx.lora.weights import check_against, fits_in_slots
+from adapters.mlx.lora.weights import check_against, fits_in_slots, lay_around
 from adapters.mlx.text.answer import AnswerText, markers_of
 from adapters.models.starters import STARTERS
 from adapters.protocol.generation import Sampling
@@ -207,3 +209,54 @@ def test_a_layer_that_is_missing_is_told(tmp_path: Path) -> None:
     model, *_ = load(str(STARTERS["starter"]))
     with pytest.raises(BadAdapter, match=r"layers\.2\.self_attn\.q_proj, and has nothing for it"):
         check_against(model, check_files(folder))
+
+
+@pytest.mark.parametrize("method", ["lora", "dora"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"num_layers": 1},
+        {"keys": ["self_attn.k_proj"]},
+        {"keys": ["nothing"]},
+        {"keys": []},
+        {"keys": ["self_attn.q_proj", "mlp.up_proj"]},
+    ],
+    ids=str,
+)
+def test_an_adapter_whose_configuration_names_other_layers_than_its_file_is_refused(
+    method: str, changes: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = random_adapter(tmp_path / "a", STARTERS["starter"], method=method, layers=2, keys=["self_attn.q_proj"])
+    model, *_ = load(str(STARTERS["starter"]))
+    check_against(model, check_files(folder))
+    config = json.loads((folder / "adapter_config.json").read_text())
+    config["num_layers"] = changes.get("num_layers", 2)
+    config["lora_parameters"]["keys"] = changes.get("keys", ["self_attn.q_proj"])
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    with pytest.raises(BadAdapter, match=r"self_attn|up_proj"):
+        check_against(model, check_files(folder))
+
+
+@pytest.mark.parametrize("method", ["lora", "dora", "full"])
+def test_every_tensor_of_an_adapter_finds_its_place(method: str, tmp_path: Path) -> None:
+    folder = random_adapter(tmp_path / "a", STARTERS["starter"], method=method)
+    model, *_ = load(str(STARTERS["starter"]))
+    lay_around(model, check_files(folder))
+    held: Any = dict(tree_flatten(model.parameters()))
+    stored: Any = mx.load(str(folder / "adapters.safetensors"))
+    assert stored
+    assert all(mx.array_equal(held[name], array) for name, array in stored.items())
+
+
+@pytest.mark.parametrize("method", ["dora", "full"])
+def test_a_tensor_without_a_place_is_refused(method: str, tmp_path: Path) -> None:
+    folder = random_adapter(tmp_path / "a", STARTERS["starter"], method=method)
+    model, *_ = load(str(STARTERS["starter"]))
+    weights: Any = mx.load(str(folder / "adapters.safetensors"))
+    module = sorted(weights)[0].rpartition(".")[0]
+    moved = {name.replace(module, "model.layers.99.self_attn.q_proj"): value for name, value in weights.items()}
+    mx.save_safetensors(str(folder / "adapters.safetensors"), moved)
+    with pytest.raises(BadAdapter, match=r"layers\.99"):
+        check_against(model, check_files(folder))
+    with pytest.raises(BadAdapter, match=r"layers\.99"):
+        lay_around(model, check_files(folder))
