@@ -59,12 +59,17 @@ class TextFamily:
         return None
 
     def batch(self) -> str | None:
-        together = [self.served.ask(prompt, TOKENS) for prompt in PROMPTS]
-        self.served.run(*together)
-        for asking in together:
-            if wrong := asking.steps.difference(self._expected(asking)):
-                return f"a prompt of {len(asking.row.tokens)} tokens: {wrong}"
-        self._forget()
+        """Four prompts of different lengths, that come at once and one after another."""
+        for apart in (0, 3):
+            together = list[Served.Asking]()
+            for prompt in PROMPTS:
+                together.append(self.served.ask(prompt, TOKENS))
+                self.served.run(steps=apart)
+            self.served.run(*together)
+            for asking in together:
+                if wrong := asking.steps.difference(self._expected(asking)):
+                    return f"a prompt of {len(asking.row.tokens)} tokens: {wrong}"
+            self._forget()
         return None
 
     def cache(self) -> str | None:

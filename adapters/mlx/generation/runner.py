@@ -7,13 +7,13 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import mlx.core as mx
-from mlx_lm.models.cache import can_trim_prompt_cache
 
 from adapters.errors import DoesNotFit, OutOfMemory, ServerError
+from adapters.mlx.generation.batching import can_be_trimmed
 from adapters.mlx.generation.prompt_cache import PromptCache
 from adapters.mlx.generation.request import Ended, LogitsProcessor, Row, RowEvent, Written
 from adapters.mlx.lora.slots import AdapterSlots
@@ -53,7 +53,7 @@ class RowRunner(ABC):
         post: Post,
         coming: Callable[[], int] = lambda: 0,
     ) -> None:
-        self.trimmable = can_trim_prompt_cache(self._new_cache(model))
+        self.trimmable = can_be_trimmed(self._new_cache(model))
         self._name, self._tokenizer, self._slots = name, tokenizer, slots
         self._kv_bytes_per_token, self._capacity = kv_bytes_per_token, rows
         self._prompt_cache, self._room, self._post = prompt_cache, room, post
@@ -87,6 +87,10 @@ class RowRunner(ABC):
     def _restart(self) -> None:
         """Begin with an empty batch: what was in the old one is lost."""
 
+    def _has_place(self) -> bool:
+        """Whether one more row may be in the batch."""
+        return len(self._rows) < self._capacity
+
     @property
     def busy(self) -> bool:
         return bool(self._rows or self._waiting)
@@ -102,6 +106,7 @@ class RowRunner(ABC):
 
     def submit(self, row: Row) -> None:
         """Queue a request; it is admitted in order, as places and memory allow."""
+        row.boundaries = self._affordable(row.boundaries)
         self._waiting.append(row)
 
     def cancel(self, row: Row) -> None:
@@ -147,7 +152,7 @@ class RowRunner(ABC):
 
     def _admit(self) -> None:
         for row in list(self._waiting):
-            if len(self._rows) >= self._capacity:
+            if not self._has_place():
                 return
             if self._is_being_read(row):
                 continue
@@ -242,6 +247,13 @@ class RowRunner(ABC):
         return error
 
     # --- sizes
+
+    def _affordable(self, places: Sequence[int]) -> list[int]:
+        """Those of a prompt's places whose caches take no more than half of what is kept; the first stays longest."""
+        left = list(places)
+        while len(left) > 1 and sum(left) * self._kv_bytes_per_token > self._prompt_cache.max_bytes // 2:
+            del left[1]
+        return left
 
     def _kv_bytes(self, row: Row) -> int:
         return self._kv_bytes_per_token * (len(row.tokens) + row.max_tokens)
