@@ -14,6 +14,9 @@ from mlx_lm.utils import load_model as load_text
 from adapters.errors import UnsafeModel, UnsupportedModel
 from adapters.models.abilities import runs_remote_code, speech_family
 from adapters.models.card import ModelCard, read_config
+from adapters.models.without_code import loadable, own_code
+
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "tiktoken.model")
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,22 @@ def read_reader(name: str, card: ModelCard) -> Reader:
     """The tokenizer and processor of a model. Raises UnsupportedModel when there is none that can be read."""
     if "speech" in card.abilities:
         return Reader()
+    folder = loadable(card.folder)
     try:
-        tokenizer = load_tokenizer(card.folder, eos_token_ids=load_config(card.folder).get("eos_token_id"))
-        return Reader(tokenizer, _processor(card.folder) if "vision" in card.abilities else None)
+        tokenizer = load_tokenizer(folder, eos_token_ids=load_config(folder).get("eos_token_id"))
+        return Reader(tokenizer, _processor(folder) if "vision" in card.abilities else None)
     except Exception as error:  # transformers raises what it likes for a damaged tokenizer
         raise UnsupportedModel(
-            f"the tokenizer of {name} cannot be read: {_reason(error)}. Download the model again"
+            f"the tokenizer of {name} cannot be read: {_reason(error)}. {_way_out(card.folder)}"
         ) from error
+
+
+def _way_out(folder: Path) -> str:
+    if programs := own_code(folder):
+        return f"The programs that came with it ({', '.join(programs[:3])}) are never run; choose a conversion that needs none"
+    if not any((folder / name).exists() for name in _TOKENIZER_FILES):
+        return f"It has none of {', '.join(_TOKENIZER_FILES)}; choose a complete conversion, such as those of mlx-community"
+    return "Download the model again, or choose another conversion"
 
 
 def _processor(folder: Path) -> Any:
@@ -54,7 +66,7 @@ def lazy_model(name: str, card: ModelCard) -> Any:
     else:
         kind, load = "a text model", _lazy_text
     try:
-        return load(card.folder)
+        return load(loadable(card.folder))
     except (
         ValueError,
         KeyError,
