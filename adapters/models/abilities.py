@@ -1,6 +1,11 @@
-"""What a model can do, from its configuration: write text, see pictures, hear speech."""
+"""What a model can do, from its configuration: write text, see pictures, hear speech.
 
+Which families there are is read from the sources of the libraries that load them, none of which is imported here.
+"""
+
+import ast
 import importlib.util
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +22,11 @@ _SPEECH_NAMES = {
 }
 # Parts of others, and models that write down nothing.
 _NOT_SPEECH = {"nemo", "wav2vec", "qwen3_forced_aligner"}
+
+# Families that see, and give numbers in place of words.
+_NOT_WRITING = {
+    "clef", "colidefics3", "colqwen2_5", "embedding_gemma2", "llama_nemotron_vl_embedding", "qwen3_vl_embedding",
+}  # fmt: skip
 
 
 def abilities_of(config: dict[str, Any]) -> tuple[Ability, ...]:
@@ -43,18 +53,66 @@ def runs_remote_code(family: str) -> bool:
     return any("trust_remote_code=True" in path.read_text(encoding="utf-8") for path in folder.rglob("*.py"))
 
 
+def vision_family(config: dict[str, Any]) -> str | None:
+    """The family of mlx_vlm that reads a model of this `model_type`, or None when it has none that sees and writes."""
+    kind = str(config.get("model_type", "")).lower()
+    kind = _renamed("mlx_vlm").get(kind, kind).replace("-", "_")
+    return kind if kind in _seeing_families() else None
+
+
 def _sees(config: dict[str, Any]) -> bool:
-    kind = str(config.get("model_type", "")).lower().replace("-", "_")
-    return bool(config.get("vision_config")) and kind in _folders("mlx_vlm", "models")
+    """A text model made of a vision model has no `vision_config` any more; some vision models never had one."""
+    if vision_family(config) is None:
+        return False
+    return bool(config.get("vision_config")) or not _is_text_family(str(config.get("model_type", "")))
+
+
+def _is_text_family(kind: str) -> bool:
+    folder = _place("mlx_lm")
+    return folder is not None and (folder / "models" / f"{_renamed('mlx_lm').get(kind, kind)}.py").exists()
+
+
+@cache
+def _seeing_families() -> frozenset[str]:
+    """The families whose sources take pictures and write: not those that only find things in pictures, or make them."""
+    folders = _folders("mlx_vlm", "models")
+    sources = {
+        name: "".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py")))
+        for name, folder in folders.items()
+    }
+    found = set[str]()
+    for name, source in sources.items():
+        # Some families are another one with a few changes.
+        with_others = source + "".join(sources.get(other, "") for other in re.findall(r"from \.\.(\w+)", source))
+        if "VisionConfig" in source and "language_model" in with_others:
+            found.add(name)
+    return frozenset(found - _NOT_WRITING)
+
+
+@cache
+def _renamed(package: str) -> dict[str, str]:
+    """What a library's loader calls a family whose configurations call it otherwise: its own table."""
+    folder = _place(package)
+    if folder is None:
+        return {}
+    for statement in ast.parse((folder / "utils.py").read_text(encoding="utf-8")).body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "MODEL_REMAPPING":
+            return ast.literal_eval(statement.value)
+    return {}
+
+
+@cache
+def _place(package: str) -> Path | None:
+    """A library's folder, found without importing it."""
+    spec = importlib.util.find_spec(package)
+    places = spec.submodule_search_locations if spec else None
+    return Path(next(iter(places))) if places else None
 
 
 @cache
 def _folders(package: str, inside: str) -> dict[str, Path]:
-    """The sub-packages of a library, found without importing it."""
-    spec = importlib.util.find_spec(package)
-    places = spec.submodule_search_locations if spec else None
-    if not places:
+    """The sub-packages of a library."""
+    place = _place(package)
+    if place is None:
         return {}
-    return {
-        path.name: path for path in (Path(next(iter(places))) / inside).iterdir() if (path / "__init__.py").exists()
-    }
+    return {path.name: path for path in (place / inside).iterdir() if (path / "__init__.py").exists()}

@@ -53,7 +53,7 @@ def _read_card(folder: Path, stamp: tuple[tuple[str, int], ...]) -> ModelCard:
         raise UnsupportedModel(
             f"{folder} has no weights (no model*.safetensors); give the folder of a model in MLX format, or a hub id such as mlx-community/Qwen3.5-4B-MLX-4bit"
         )
-    text: dict[str, Any] = config.get("text_config") or config
+    text = _text_part(config)
     abilities = abilities_of(config)
     return ModelCard(
         folder=folder,
@@ -65,6 +65,13 @@ def _read_card(folder: Path, stamp: tuple[tuple[str, int], ...]) -> ModelCard:
         quantization=_quantization(config),
         abilities=abilities,
     )
+
+
+def _text_part(config: dict[str, Any]) -> dict[str, Any]:
+    """What a configuration says of the part that writes."""
+    inner = config.get("thinker_config") or config
+    found = next((inner[name] for name in ("text_config", "llm_config", "language_config") if inner.get(name)), inner)
+    return found if isinstance(found, dict) else config
 
 
 def read_config(folder: Path) -> dict[str, Any]:
