@@ -147,12 +147,13 @@ def trained(folder: Path, iterations: int = 2) -> Path:
     run = folder.with_name(f"{folder.name}-run")
     run.mkdir(exist_ok=True)
     turns = [
-        [{"role": "user", "content": f"Say {i}"}, {"role": "assistant", "content": f"{i} and {i}"}] for i in range(4)
+        [{"role": "user", "content": f"Say {i}"}, {"role": "assistant", "content": f"{i} and {i}"}] for i in range(6)
     ]
-    freeze(run, Dataset([Row(f"row {i}", messages, (1,)) for i, messages in enumerate(turns)], [], 0))
+    rows = [Row(f"row {i}", messages, (1,)) for i, messages in enumerate(turns)]
+    freeze(run, Dataset(rows[:4], rows[4:], 0))
     work = Train(
         adapter=f"{folder.name}-adapter", model=folder.name, iterations=iterations, batch_size=2, rank=4,
-        learning_rate=1e-2, evaluate=False,
+        learning_rate=1e-2,
     )  # fmt: skip
     made = Trainer(
         run, RunFile(work=work, model=folder.name, model_folder=folder, memory_free=1 << 40, parent=os.getpid()),
