@@ -91,6 +91,8 @@ def _lazy_vision(folder: Path) -> Any:
     from mlx_vlm.utils import load_model
 
     model = load_model(folder, lazy=True)
+    if not hasattr(model, "language_model") or not hasattr(model, "get_input_embeddings"):
+        raise ValueError("models of its family see, and do not write")
     model.eval()
     return model
 
