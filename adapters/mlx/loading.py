@@ -12,7 +12,7 @@ from mlx_lm.utils import load_config, load_tokenizer
 from mlx_lm.utils import load_model as load_text
 
 from adapters.errors import UnsafeModel, UnsupportedModel
-from adapters.models.abilities import runs_remote_code, speech_family
+from adapters.models.abilities import is_known, runs_remote_code, speech_family
 from adapters.models.card import ModelCard, read_config
 from adapters.models.without_code import loadable, own_code
 
@@ -29,6 +29,10 @@ class Reader:
 
 def read_reader(name: str, card: ModelCard) -> Reader:
     """The tokenizer and processor of a model. Raises UnsupportedModel when there is none that can be read."""
+    if not is_known(read_config(card.folder)):
+        raise UnsupportedModel(
+            f"{name} is of the family {card.architecture!r}, which neither mlx-lm nor mlx-vlm nor mlx-audio loads here; choose a model of a family in docs/models.md"
+        )
     if "speech" in card.abilities:
         return Reader()
     folder = loadable(card.folder)
@@ -104,9 +108,14 @@ def _lazy_speech(folder: Path) -> Any:
     assert family is not None
     if runs_remote_code(family):
         raise UnsafeModel(
-            f"the model in {folder} is refused: the loader of its family ({family}) would run code that comes with a model. Choose a Whisper or Parakeet model"
+            f"the model in {folder} is refused: the loader of its family ({family}) would fetch code from elsewhere and run it. Choose a Whisper or Parakeet model"
         )
-    return load_model(folder, lazy=True, model_type=family, model_name_parts=[family])
+    model: Any = load_model(folder, lazy=True, model_type=family, model_name_parts=[family])
+    if family == "whisper" and model._processor is None:
+        raise ValueError(
+            "it has no tokenizer and preprocessor_config.json that can be read, as conversions named -asr- have"
+        )
+    return model
 
 
 def settle(model: Any) -> None:
