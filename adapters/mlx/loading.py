@@ -71,6 +71,10 @@ def lazy_model(name: str, card: ModelCard) -> Any:
         kind, load = "a text model", _lazy_text
     try:
         return load(loadable(card.folder))
+    except SystemExit as error:  # how some families say that they lack a package
+        raise UnsupportedModel(
+            f"{name} cannot be loaded: its family ({card.architecture}) needs a package that is not part of this. Choose a model of a family in docs/models.md"
+        ) from error
     except (
         ValueError,
         KeyError,

@@ -41,7 +41,7 @@ def speech_family(config: dict[str, Any]) -> str | None:
         return "whisper"
     if "Wav2Vec2ForCTC" in str(config.get("architectures")):
         return "mms"
-    if _is_text_family(kind):
+    if _is_text_family(config):
         return None  # some tables call a speech family as a text family is called
     family = _SPEECH_NAMES.get(kind) or _renamed("mlx_audio", "stt/utils.py").get(kind, kind)
     return family if family in _folders("mlx_audio", "stt/models") and family not in _NOT_SPEECH else None
@@ -49,8 +49,7 @@ def speech_family(config: dict[str, Any]) -> str | None:
 
 def is_known(config: dict[str, Any]) -> bool:
     """Whether one of the libraries has code for a model of this kind that does something here."""
-    kind = str(config.get("model_type") or "").lower()
-    return bool(speech_family(config) or vision_family(config) or _sees(config) or _is_text_family(kind))
+    return bool(speech_family(config) or vision_family(config) or _sees(config) or _is_text_family(config))
 
 
 _TRUSTS = re.compile(r"trust_remote_code[\"']?\s*[,:=]\s*True")
@@ -87,11 +86,11 @@ def _sees(config: dict[str, Any]) -> bool:
     """A text model made of a vision model has no `vision_config` any more; some vision models never had one."""
     if vision_family(config) is None:
         return False
-    return bool(config.get("vision_config")) or not _is_text_family(str(config.get("model_type", "")).lower())
+    return bool(config.get("vision_config")) or not _is_text_family(config)
 
 
-def _is_text_family(kind: str) -> bool:
-    folder = _place("mlx_lm")
+def _is_text_family(config: dict[str, Any]) -> bool:
+    folder, kind = _place("mlx_lm"), str(config.get("model_type") or "")
     return (
         bool(kind) and folder is not None and (folder / "models" / f"{_renamed('mlx_lm').get(kind, kind)}.py").exists()
     )

@@ -3,7 +3,6 @@
 import json
 import os
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 from adapters.datasets.gathering import Dataset
@@ -22,6 +21,7 @@ PROMPTS = (
     "Count from 1 to 5.",
     f"Here is a story. {' '.join(f'On day {i} {WORDS}.' for i in range(4))} Who has a hat?",
 )
+QUESTIONS = ("alone", "batch", "cache", "cancel", "schema", "adapter")
 TOKENS = 12
 LINES = 30
 
@@ -40,11 +40,18 @@ class TextFamily:
         self.served = Served(folder)
         self.library = Library(folder)
 
-    def questions(self) -> dict[str, Callable[[], str | None]]:
-        return {
-            "alone": self.alone, "batch": self.batch, "cache": self.cache, "cancel": self.cancel,
-            "schema": self.schema, "adapter": self.adapter,
-        }  # fmt: skip
+    def ask(self, question: str) -> str | None:
+        return getattr(self, question)()
+
+    def batching(self) -> str:
+        """How rows share this family's batch, once several were asked for."""
+        found = getattr(self.served.runner, "_batching", None)
+        if found is None or not found.rows:
+            return "one by one"
+        return "padded" if found.padding else "in equal pieces"
+
+    def kept(self) -> str:
+        return "any prefix" if self.served.runner.trimmable else "checkpoints"
 
     def _expected(self, asking: Served.Asking) -> Steps:
         return self.library.answer(asking.row.tokens, TOKENS)

@@ -1,5 +1,7 @@
 """Checkpoints of any family with random weights, made on the spot as the conversions of mlx-community have them."""
 
+import contextlib
+import io
 import json
 import shutil
 from pathlib import Path
@@ -46,3 +48,16 @@ def _loud(name: str, value: mx.array) -> mx.array:
         # What a model begins with as nothing (biases, sinks, masks of experts) is something in a trained one.
         return 0.1 * mx.random.normal(value.shape)
     return value * _LOUDNESS if value.ndim >= 2 and name.endswith("weight") and "conv" not in name else value
+
+
+def quantized_checkpoint(folder: Path, source: Path, how: str) -> Path:
+    """The same model as mlx_lm converts it: in 4 bits, as mxfp4, or with 6 bits for what matters most."""
+    from mlx_lm import convert
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        convert(
+            str(source), str(folder), quantize=True, q_bits=4, q_group_size=32,
+            q_mode="mxfp4" if how == "mxfp4" else "affine",
+            quant_predicate="mixed_4_6" if how == "mixed" else None,
+        )  # fmt: skip
+    return folder
