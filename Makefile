@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench bundle audit format clean
+.PHONY: demo test test-families check bench bundle audit format clean
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -23,6 +23,9 @@ check: $(READY)  ## Style and types.
 # A worker that died is not replaced: with --dist loadfile the tests that it had left may never be run, and the run not end.
 test: check  ## Style, types and every test.
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --max-worker-restart 0
+
+test-families: $(READY)  ## Every family of models that the libraries know, with tiny random weights; writes docs/models.md.
+	$(BIN)/python -m tests.families docs/models.md
 
 bench: $(READY)  ## Ratios, each measured in one run; prints a table.
 	$(BIN)/python -m tests.benchmarks

@@ -21,6 +21,7 @@ from adapters.mlx.lora.weights import check_against, lay_around
 from adapters.models.card import read_card
 from adapters.models.names import resolve
 from adapters.models.safety import check_folder
+from adapters.models.without_code import loadable
 from adapters.settings import Settings, read_settings
 
 
@@ -56,12 +57,13 @@ def fuse(adapter: str, target: Path, settings: Settings, *, dequantize: bool = F
     ]
     if fused:
         model.update_modules(tree_unflatten(fused))
-    config = dict(load_config(named.folder))
+    source = loadable(named.folder)  # the model's own programs are not handed on
+    config = dict(load_config(source))
     if dequantize:
         model = dequantize_model(model)
         for name in ("quantization", "quantization_config"):
             config.pop(name, None)
-    _write(model, config, named.folder, target)
+    _write(model, config, source, target)
     return target
 
 

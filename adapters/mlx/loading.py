@@ -12,8 +12,11 @@ from mlx_lm.utils import load_config, load_tokenizer
 from mlx_lm.utils import load_model as load_text
 
 from adapters.errors import UnsafeModel, UnsupportedModel
-from adapters.models.abilities import runs_remote_code, speech_family
+from adapters.models.abilities import is_known, runs_remote_code, speech_family
 from adapters.models.card import ModelCard, read_config
+from adapters.models.without_code import loadable, own_code
+
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "tiktoken.model")
 
 
 @dataclass(frozen=True)
@@ -26,15 +29,28 @@ class Reader:
 
 def read_reader(name: str, card: ModelCard) -> Reader:
     """The tokenizer and processor of a model. Raises UnsupportedModel when there is none that can be read."""
+    if not is_known(read_config(card.folder)):
+        raise UnsupportedModel(
+            f"{name} is of the family {card.architecture!r}, which neither mlx-lm nor mlx-vlm nor mlx-audio loads here; choose a model of a family in docs/models.md"
+        )
     if "speech" in card.abilities:
         return Reader()
+    folder = loadable(card.folder)
     try:
-        tokenizer = load_tokenizer(card.folder, eos_token_ids=load_config(card.folder).get("eos_token_id"))
-        return Reader(tokenizer, _processor(card.folder) if "vision" in card.abilities else None)
+        tokenizer = load_tokenizer(folder, eos_token_ids=load_config(folder).get("eos_token_id"))
+        return Reader(tokenizer, _processor(folder) if "vision" in card.abilities else None)
     except Exception as error:  # transformers raises what it likes for a damaged tokenizer
         raise UnsupportedModel(
-            f"the tokenizer of {name} cannot be read: {_reason(error)}. Download the model again"
+            f"the tokenizer of {name} cannot be read: {_reason(error)}. {_way_out(card.folder)}"
         ) from error
+
+
+def _way_out(folder: Path) -> str:
+    if programs := own_code(folder):
+        return f"The programs that came with it ({', '.join(programs[:3])}) are never run; choose a conversion that needs none"
+    if not any((folder / name).exists() for name in _TOKENIZER_FILES):
+        return f"It has none of {', '.join(_TOKENIZER_FILES)}; choose a complete conversion, such as those of mlx-community"
+    return "Download the model again, or choose another conversion"
 
 
 def _processor(folder: Path) -> Any:
@@ -54,7 +70,11 @@ def lazy_model(name: str, card: ModelCard) -> Any:
     else:
         kind, load = "a text model", _lazy_text
     try:
-        return load(card.folder)
+        return load(loadable(card.folder))
+    except SystemExit as error:  # how some families say that they lack a package
+        raise UnsupportedModel(
+            f"{name} cannot be loaded: its family ({card.architecture}) needs a package that is not part of this. Choose a model of a family in docs/models.md"
+        ) from error
     except (
         ValueError,
         KeyError,
@@ -79,6 +99,8 @@ def _lazy_vision(folder: Path) -> Any:
     from mlx_vlm.utils import load_model
 
     model = load_model(folder, lazy=True)
+    if not hasattr(model, "language_model") or not hasattr(model, "get_input_embeddings"):
+        raise ValueError("models of its family see, and do not write")
     model.eval()
     return model
 
@@ -90,9 +112,14 @@ def _lazy_speech(folder: Path) -> Any:
     assert family is not None
     if runs_remote_code(family):
         raise UnsafeModel(
-            f"the model in {folder} is refused: the loader of its family ({family}) would run code that comes with a model. Choose a Whisper or Parakeet model"
+            f"the model in {folder} is refused: the loader of its family ({family}) would fetch code from elsewhere and run it. Choose a Whisper or Parakeet model"
         )
-    return load_model(folder, lazy=True, model_type=family, model_name_parts=[family])
+    model: Any = load_model(folder, lazy=True, model_type=family, model_name_parts=[family])
+    if family == "whisper" and model._processor is None:
+        raise ValueError(
+            "it has no tokenizer and preprocessor_config.json that can be read, as conversions named -asr- have"
+        )
+    return model
 
 
 def settle(model: Any) -> None:

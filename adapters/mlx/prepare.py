@@ -5,6 +5,7 @@ Runs on the engine's preparing thread, one request at a time. Imports MLX; evalu
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mlx_lm.sample_utils import make_logits_processors
@@ -15,6 +16,7 @@ from adapters.mlx.generation.runner import RowRunner
 from adapters.mlx.residency import Leased, Loaded
 from adapters.mlx.text.answer import AnswerText, WrittenCall, markers_of
 from adapters.mlx.text.chat import Prompt, ends_with, render
+from adapters.mlx.text.checkpoints import places_to_keep
 from adapters.mlx.text.schema import Reasoning, SchemaMask, compile_schema, grammar_tokenizer
 from adapters.protocol.content import TextPart, media_of, parts_of
 from adapters.protocol.generation import Generate, MadeCall
@@ -75,12 +77,19 @@ def make_prompt(loaded: Loaded, work: Generate, index: int, media: "Media") -> t
         opened = tokenizer.has_thinking and ends_with(tokenizer, images.tokens, tokenizer.think_start)
         prompt = Prompt(images.key, [], opened)
     else:
-        prompt = render(
-            tokenizer, _plain(conversation), work.tools, work.thinking, checkpoints=not loaded.runner.trimmable
-        )
+        prompt = _rendered(loaded, _plain(conversation), work)
     if not prompt.tokens:
         raise InvalidRequest("the prompt has no tokens; write something")
     return prompt, images
+
+
+def _rendered(loaded: Loaded, messages: list[dict[str, Any]], work: Generate) -> Prompt:
+    assert isinstance(loaded.runner, RowRunner)
+    if loaded.runner.trimmable:
+        return render(loaded.tokenizer, messages, work.tools, work.thinking, checkpoints=False)
+    prompt = render(loaded.tokenizer, messages, work.tools, work.thinking, checkpoints=True)
+    places = places_to_keep(loaded.tokenizer, messages, work.tools, work.thinking, prompt)
+    return replace(prompt, boundaries=loaded.runner.affordable(places))
 
 
 def read_call(tokenizer: Any, call: WrittenCall, tools: list[dict[str, Any]]) -> list[MadeCall]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.errors import UnsupportedModel
-from adapters.models.abilities import Ability, abilities_of
+from adapters.models.abilities import Ability, abilities_of, speech_family
 
 # Safetensors: eight bytes of length, then that much JSON (https://huggingface.co/docs/safetensors).
 _LONGEST_HEADER = 100 << 20
@@ -66,14 +66,20 @@ def _read_card(folder: Path, stamp: Stamp) -> ModelCard:
     config = read_config(folder)
     weights = weight_files(folder)
     if not weights:
+        example = "parakeet-tdt-0.6b-v3" if speech_family(config) else "Qwen3.5-4B-MLX-4bit"
         raise UnsupportedModel(
-            f"{folder} has no weights (no model*.safetensors); give the folder of a model in MLX format, or a hub id such as mlx-community/Qwen3.5-4B-MLX-4bit"
+            f"{folder} has no weights (no model*.safetensors); give the folder of a model in MLX format, or a hub id such as mlx-community/{example}"
         )
-    text: dict[str, Any] = config.get("text_config") or config
+    text = _text_part(config)
     abilities = abilities_of(config)
     return ModelCard(
         folder=folder,
-        architecture=str(config.get("model_type") or config.get("target", "unknown").rpartition(".")[2]),
+        architecture=str(
+            config.get("model_type")
+            or config.get("target", "").rpartition(".")[2]
+            or speech_family(config)
+            or "unknown"
+        ),
         weight_bytes=sum(tensor_bytes(path) for path in weights),
         context=0 if "speech" in abilities else _context(text),
         vocabulary=int(text.get("vocab_size") or config.get("vocab_size") or 0),
@@ -82,6 +88,13 @@ def _read_card(folder: Path, stamp: Stamp) -> ModelCard:
         abilities=abilities,
         stamp=stamp,
     )
+
+
+def _text_part(config: dict[str, Any]) -> dict[str, Any]:
+    """What a configuration says of the part that writes."""
+    inner = config.get("thinker_config") or config
+    found = next((inner[name] for name in ("text_config", "llm_config", "language_config") if inner.get(name)), inner)
+    return found if isinstance(found, dict) else config
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -101,8 +114,8 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """Return the files that the loaders read weights from."""
-    return sorted(folder.glob("model*.safetensors"))
+    """Return the files that the loaders read weights from. Older conversions of Whisper call theirs weights.safetensors."""
+    return sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("weights*.safetensors"))
 
 
 def tensor_bytes(path: Path) -> int:

@@ -1,7 +1,9 @@
-"""Which model folders are refused: those whose loading could run somebody's code.
+"""Which model folders are refused: those that cannot be loaded without somebody's code.
 
-Loaders execute Python files that a configuration names (`auto_map`, `model_file`), and unpickle weights. Neither is ever
-needed for MLX models, so a folder with either is refused before any loader sees it, and there is no switch for it.
+Loaders execute Python files that a configuration names (`auto_map`, `model_file`), unpickle weights, and open libraries.
+`model_file` is the model itself as code, and pickles are never needed for MLX models: a folder with either is refused
+before any loader sees it, and there is no switch for it. Python files that were only carried along are not shown to
+loaders (adapters/models/without_code.py).
 """
 
 import json
@@ -10,16 +12,20 @@ from pathlib import Path
 from adapters.errors import UnsafeModel
 
 _PICKLED = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".npz", ".npy", ".msgpack", ".h5")
-_CODE = (".py", ".pyc", ".so", ".dylib")
-_CODE_KEYS = ("auto_map", "model_file", "custom_pipelines")
+_COMPILED = (".pyc", ".so", ".dylib", ".dll")
+# What is not shown to loaders: programs, and the entries that name them.
+CODE = (".py",)
+NAMES_OF_CODE = ("auto_map", "custom_pipelines")
+# By this a loader would take the model itself from a program.
+_MODEL_IS_CODE = "model_file"
 _LARGEST_JSON = 256 << 20
 
 
 def check_folder(folder: Path) -> None:
     """Raise UnsafeModel when loading from this folder could run code; names the file and what is wrong with it."""
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in _CODE:
-            raise UnsafeModel(_message(folder, f"it holds the program {path.name}"))
+        if path.suffix.lower() in _COMPILED:
+            raise UnsafeModel(_message(folder, f"it holds the compiled program {path.name}"))
         if path.suffix.lower() in _PICKLED:
             raise UnsafeModel(
                 _message(folder, f"{path.name} may hold pickled objects, which run code when they are read")
@@ -35,21 +41,20 @@ def _check_json(folder: Path, path: Path) -> None:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise UnsafeModel(_message(folder, f"{path.name} is not JSON ({error})")) from error
-    if key := _named_code(content):
-        raise UnsafeModel(_message(folder, f"{path.name} asks for code of its own ({key})"))
+    if _is_code(content):
+        raise UnsafeModel(_message(folder, f"{path.name} says that the model is code of its own ({_MODEL_IS_CODE})"))
 
 
-def _named_code(content: object) -> str | None:
-    """The key, at any depth, by which a loader would find code to run. A vocabulary may hold such a word as a token."""
+def _is_code(content: object) -> bool:
+    """Whether the model's code is named, at any depth. A vocabulary may hold such a word as a token."""
     if isinstance(content, dict):
-        for key, value in content.items():
-            if key in _CODE_KEYS and isinstance(value, (dict, str)):
-                return key
-            if key != "vocab" and (found := _named_code(value)):
-                return found
+        return any(
+            (key == _MODEL_IS_CODE and isinstance(value, (dict, str))) or (key != "vocab" and _is_code(value))
+            for key, value in content.items()
+        )
     if isinstance(content, list) and content and isinstance(content[0], dict):
-        return next((found for entry in content if (found := _named_code(entry))), None)
-    return None
+        return any(map(_is_code, content))
+    return False
 
 
 def _message(folder: Path, why: str) -> str:

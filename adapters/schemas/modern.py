@@ -88,7 +88,7 @@ class _Translation:
         if key in ("minimum", "maximum"):
             exclusive = f"exclusive{key.capitalize()}"
             return {exclusive if schema.get(exclusive) is True else key: value}
-        if isinstance(value, bool) and key in ("exclusiveMinimum", "exclusiveMaximum"):
+        if type(value) is bool and key in ("exclusiveMinimum", "exclusiveMaximum"):
             return {}
         if key in _COUNTS:
             return {key: int(value)}

@@ -93,7 +93,8 @@ def of_output(specs: list[ToolSpec] | None, output: type[BaseModel] | None) -> l
     if not specs or output is None:
         return specs
     whole: Any = {"json": output.model_json_schema()}
-    return [spec | {"inputSchema": whole} if spec["name"] == output.__name__ else spec for spec in specs]
+    changed: Any = [spec | {"inputSchema": whole} if spec["name"] == output.__name__ else spec for spec in specs]
+    return changed
 
 
 def _alone(name: str, schema: dict[str, Any], prefix: str) -> dict[str, Any]:

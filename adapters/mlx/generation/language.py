@@ -13,6 +13,7 @@ import mlx.core as mx
 from mlx_lm.generate import BatchGenerator
 from mlx_lm.models.cache import make_prompt_cache
 
+from adapters.mlx.generation.batching import Batching, can_be_merged, how_batched, one_row
 from adapters.mlx.generation.request import Ended, GenerationRequest, Reading
 from adapters.mlx.generation.request_tag import RowTag, TaggedModel
 from adapters.mlx.generation.runner import SMALLEST_CHUNK, STEPS_BETWEEN_EVALS, RowRunner, guarded
@@ -30,21 +31,34 @@ class LanguageRunner(RowRunner):
         self._model = TaggedModel(model, self._slots)
         self._sampler = BatchSampler(lambda: self._model.rows)
         self._generator = self._new_generator()
+        self._mergeable = can_be_merged(self._new_cache(model))
+        self._batching: Batching | None = None  # what rows may share, known once a second one wants to join
 
     # --- joining
 
     def _new_cache(self, model: Any) -> list[Any]:
         return make_prompt_cache(model)
 
+    def _has_place(self) -> bool:
+        if not self._rows:
+            return True
+        if self._batching is None:
+            model = self._model.model
+            self._batching = how_batched(self._model.forward, lambda: make_prompt_cache(model), self._tokenizer)
+        return self._batching.rows and super()._has_place()
+
     def _insert(self, request: GenerationRequest) -> None:
         request.waits_for = None
         cache, request.cached_tokens = self._prompt_cache.fetch(self._name, request.cache_key, request.tokens)
         request.detokenizer = self._tokenizer.detokenizer
+        cache = cache or make_prompt_cache(self._model.model)
+        if not self._mergeable or (self._batching and not self._batching.rows):
+            cache = one_row(cache)
         known, rest = request.tokens[: request.cached_tokens], request.tokens[request.cached_tokens :]
         (request.uid,) = self._generator.insert_segments(
             [self._segments(request, rest)],
             max_tokens=[request.max_tokens],
-            caches=[[*(cache or make_prompt_cache(self._model.model)), RowTag([request])]],
+            caches=[[*cache, RowTag([request])]],
             all_tokens=[list(known)],
             samplers=[self._sampler],
             logits_processors=[[guarded(request, processor) for processor in request.processors]],
@@ -63,7 +77,8 @@ class LanguageRunner(RowRunner):
 
     def _advance(self) -> None:
         reading = sum(request.reading for request in self._rows.values())
-        self._generator.prefill_step_size = self._chunk(reading, len(self._rows) - reading)
+        chunk = self._chunk(reading, len(self._rows) - reading)
+        self._generator.prefill_step_size = min([chunk, *self._unpadded()])
         started, before = time.monotonic(), self._generator._counters.prompt_tokens  # pyright: ignore[reportPrivateUsage]
         prompts, tokens = self._generator.next()
         read = self._generator._counters.prompt_tokens - before  # pyright: ignore[reportPrivateUsage]
@@ -81,11 +96,22 @@ class LanguageRunner(RowRunner):
             self._leave(request)
             self._end(request, Ended("stop", request.error))
 
+    def _unpadded(self) -> list[int]:
+        """The lengths of the pieces to be read next, where they may not be padded to one length."""
+        if self._batching is None or self._batching.padding:
+            return []
+        being_read = [entry[0] for entry in self._generator._currently_processing]  # pyright: ignore[reportPrivateUsage]
+        coming = [entry[1] for entry in self._generator._unprocessed_sequences]  # pyright: ignore[reportPrivateUsage]
+        # A prompt with one token left is read no further: its answer begins with that one.
+        return [len(segments[0]) for segments in [*being_read, *coming] if sum(map(len, segments)) > 1]
+
     def _read(self, response: Any) -> None:
         request = self._rows[response.uid]
         if response.end_of_prompt:
             request.reading = False
-            if len(request.tokens) - request.cached_tokens >= _WORTH_KEEPING or self._waiting:
+            # What cannot be trimmed serves no prompt from here: its places were kept before.
+            worth = len(request.tokens) - request.cached_tokens >= _WORTH_KEEPING or self._waiting
+            if self.trimmable and worth:
                 self._keep(request)
         elif response.end_of_segment and not self.trimmable and self._is_boundary(request, response):
             self._keep(request)

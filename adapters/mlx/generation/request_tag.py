@@ -84,6 +84,11 @@ class TaggedModel:
     def layers(self) -> Any:
         return self.model.layers
 
+    def forward(self, tokens: mx.array, cache: list[Any]) -> mx.array:
+        """The model alone, whatever adapters it holds, for rows that are nobody's."""
+        self._slots.use([None] * tokens.shape[0])
+        return self.model(tokens, cache=cache)
+
     def __call__(self, tokens: mx.array, cache: list[Any]) -> mx.array:
         self.rows = cache[-1].rows
         self._slots.use([request.adapter for request in self.rows])

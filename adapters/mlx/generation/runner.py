@@ -7,14 +7,14 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import mlx.core as mx
-from mlx_lm.models.cache import can_trim_prompt_cache
 
 from adapters.errors import DoesNotFit, OutOfMemory, ServerError
 from adapters.mlx.allocation import allocation_failed
+from adapters.mlx.generation.batching import can_be_trimmed
 from adapters.mlx.generation.prompt_cache import PromptCache
 from adapters.mlx.generation.request import Ended, GenerationRequest, LogitsProcessor, RequestEvent, Written
 from adapters.mlx.lora.slots import AdapterSlots
@@ -54,7 +54,7 @@ class RowRunner(ABC):
         post: Post,
         expected_requests: Callable[[], int] = lambda: 0,
     ) -> None:
-        self.trimmable = can_trim_prompt_cache(self._new_cache(model))
+        self.trimmable = can_be_trimmed(self._new_cache(model))
         self._name, self._tokenizer, self._slots = name, tokenizer, slots
         self._kv_bytes_per_token, self._batch_size = kv_bytes_per_token, batch_size
         self._prompt_cache, self._room, self._post = prompt_cache, room, post
@@ -87,6 +87,10 @@ class RowRunner(ABC):
     @abstractmethod
     def _restart(self) -> None:
         """Begin with an empty batch: what was in the old one is lost."""
+
+    def _has_place(self) -> bool:
+        """Whether one more row may be in the batch."""
+        return len(self._rows) < self._batch_size
 
     @property
     def busy(self) -> bool:
@@ -148,7 +152,7 @@ class RowRunner(ABC):
 
     def _admit(self) -> None:
         for request in list(self._waiting):
-            if len(self._rows) >= self._batch_size:
+            if not self._has_place():
                 return
             if self._is_being_read(request):
                 continue
@@ -245,6 +249,16 @@ class RowRunner(ABC):
         return error
 
     # --- sizes
+
+    def affordable(self, places: Sequence[int]) -> list[int]:
+        """Return those of a prompt's places whose caches take at most half of what is kept; the first stays longest.
+
+        Used on the preparing thread: the sizes that it reads never change.
+        """
+        left = list(places)
+        while len(left) > 1 and sum(left) * self._kv_bytes_per_token > self._prompt_cache.max_bytes // 2:
+            del left[1]
+        return left
 
     def _kv_bytes(self, request: GenerationRequest) -> int:
         return self._kv_bytes_per_token * (len(request.tokens) + request.max_tokens)

@@ -15,6 +15,7 @@ from typing import Any
 
 import mlx.core as mx
 from mlx_vlm.generate.ar import GenerationBatch, PromptProcessingBatch
+from mlx_vlm.generate.common import _chunked_prefill_enabled  # pyright: ignore[reportPrivateUsage]
 from mlx_vlm.models.cache import KVCache, make_prompt_cache
 
 from adapters.mlx.generation.request import Ended, GenerationRequest, Reading
@@ -67,11 +68,14 @@ class VisionRunner(RowRunner):
             cache, request.cached_tokens = None, 0  # with a picture left to look at, all of it is read
         embedded = yield from in_steps(lambda: self._embed(request))
         inputs = embedded.pop("inputs_embeds")
-        kept = not any(embedded.get(name) is not None for name in _NOT_KEPT)
+        unread = self._real_tokens(request)[request.cached_tokens :]
+        # Some models make more embeddings of a picture than it has tokens: their caches answer to no count of tokens.
+        kept = inputs.shape[1] == len(unread) and not any(embedded.get(name) is not None for name in _NOT_KEPT)
+        whole = not self._reads_in_chunks(unread, inputs, embedded)
         reading = PromptProcessingBatch(
             self._language,
             [request.uid],
-            [self._real_tokens(request)[request.cached_tokens :]],
+            [unread],
             [request.max_tokens],
             inputs,
             {name: value for name, value in embedded.items() if value is not None},
@@ -86,9 +90,20 @@ class VisionRunner(RowRunner):
             # the features of the first places for all of them.
             aware = reading._prompt_length_aware_keys  # pyright: ignore[reportPrivateUsage]
             aware[:] = [name for name in aware if name != "visual_pos_masks"]
-        yield from self._read_chunks(request, reading, kept)
+        if whole:
+            reading.prefill_step_size = None
+        yield from self._read_chunks(request, reading, kept and not whole)
         self._sampled = [request]
         return reading.generate(self._sampler, self._ends.__contains__, compute_logprobs=False)
+
+    def _reads_in_chunks(self, tokens: list[int], inputs: mx.array, embedded: dict[str, Any]) -> bool:
+        """Return whether this prompt may be read in pieces: in some models all of it attends to all of it.
+
+        The library asks this of what it is given, the language model; some families say it of the whole.
+        """
+        return _chunked_prefill_enabled(
+            self._model, input_ids=mx.array([tokens]), inputs_embeds=inputs, prefill_kwargs=embedded
+        )
 
     def _read_chunks(self, request: GenerationRequest, reading: Any, kept: bool) -> Generator[None, None, None]:
         done, chunked = request.cached_tokens, reading.prefill_step_size is not None
@@ -123,7 +138,8 @@ class VisionRunner(RowRunner):
     def _keep(self, request: GenerationRequest, count: int, cache: list[Any]) -> None:
         kept: list[Any] = copy.deepcopy(cache)
         for entry in kept:
-            if type(entry) is KVCache:  # made in steps of many tokens: only what is filled is kept
+            # Made in steps of many tokens: only what is filled is kept. Layers that look at pictures may have nothing yet.
+            if type(entry) is KVCache and not entry.empty():
                 filled: Any = entry.state
                 entry.keys, entry.values = (mx.contiguous(part) for part in filled)
                 mx.eval(entry.keys, entry.values)

@@ -72,8 +72,12 @@ class LoadedAdapter:
 
 
 def language_of(model: Any) -> Any:
-    """Return the part of a model that writes: all of it, or what comes after the tower of a vision model."""
-    return getattr(model, "language_model", model)
+    """Return the part of a model that writes and has its layers: all of it, or what comes after a vision model's tower.
+
+    Some text models wrap theirs as vision models do, and show its layers themselves.
+    """
+    inner = getattr(model, "language_model", model)
+    return inner if hasattr(inner, "layers") else model
 
 
 def put_layers(model: Any, layers: int, parameters: dict[str, Any], *, dora: bool) -> None:

@@ -71,8 +71,10 @@ class AdapterSlots:
                 tree_unflatten([(name, wrapped(modules[name], name, self._rows)) for name in new])
             )
         for name in names:
+            if kind_of(modules[name]) != "experts":
+                continue
             parent = modules[name.rpartition(".")[0]]
-            if kind_of(modules[name]) == "experts" and not isinstance(parent, ManyExperts):
+            if not isinstance(parent, ManyExperts):
                 parent.__class__ = type(f"Slots{type(parent).__name__}", (ManyExperts, type(parent)), {})
                 parent.adapter_rows = [self._rows]
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 from mlx_lm.generate import BatchGenerator
+from mlx_lm.models.cache import make_prompt_cache
 
+from adapters.mlx.generation.batching import how_batched, one_row
 from adapters.mlx.training.examples import Example
 
 # An answer of up to so many tokens is either right or not; a longer one can be right in many words.
@@ -40,14 +42,19 @@ def questions(examples: Sequence[Example]) -> list[Question]:
 def exact(model: Any, tokenizer: Any, asked: Sequence[Question], stopping: Callable[[], bool]) -> int | None:
     """Return how many are answered exactly, white space at the ends aside; None when told to stop."""
     ends = set(tokenizer.eos_token_ids)
+    shared = how_batched(lambda tokens, cache: model(tokens, cache=cache), lambda: make_prompt_cache(model), tokenizer)
     generator = BatchGenerator(
         model,
         stop_tokens=[[token] for token in ends],
-        completion_batch_size=_ROWS,
-        prefill_batch_size=8,
+        completion_batch_size=_ROWS if shared.rows else 1,
+        prefill_batch_size=8 if shared.padding else 1,
     )
     try:
-        ids = generator.insert([one.prompt for one in asked], max_tokens=[len(one.answer) + 1 for one in asked])
+        ids = generator.insert(
+            [one.prompt for one in asked],
+            max_tokens=[len(one.answer) + 1 for one in asked],
+            caches=None if shared.rows else [one_row(make_prompt_cache(model)) for _ in asked],
+        )
         written: dict[int, list[int]] = {uid: [] for uid in ids}
         left = set(ids)
         while left:

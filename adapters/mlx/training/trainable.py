@@ -33,8 +33,24 @@ def make_trainable(model: Any, work: Train) -> int:
             raise UnsupportedModel(
                 f"{work.model} cannot be trained by {work.method} ({error}); take method=lora"
             ) from error
+        _check_that_it_runs(model, work)
     trainable: Any = tree_flatten(model.trainable_parameters())
     return sum(value.size for _, value in trainable)
+
+
+def _check_that_it_runs(model: Any, work: Train) -> None:
+    """Raise UnsupportedModel where the model's own code cannot do with layers of an adapter. Nothing is computed."""
+    try:
+        language_forward(model)(mx.array([[0, 0]]))
+    except (AttributeError, TypeError, ValueError, KeyError, IndexError, RuntimeError) as error:
+        raise UnsupportedModel(
+            f"{work.model} cannot be trained by {work.method}: its family's code does not work with such layers ({str(error)[:200]}). Choose a model of another family"
+        ) from error
+
+
+def language_forward(model: Any) -> Any:
+    """Return what computes logits from tokens [rows, length]: a text model, or the part of a vision model that writes."""
+    return model.language_model if hasattr(model, "get_input_embeddings") else model
 
 
 def lora_parameters(work: Train) -> dict[str, Any]:

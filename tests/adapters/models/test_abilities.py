@@ -23,7 +23,26 @@ from adapters.models.starters import STARTERS
         ({"model_type": "parakeet_tdt"}, ("speech",)),
         ({"target": "nemo.collections.asr.models.rnnt_bpe_models.EncDecRNNTBPEModel"}, ("speech",)),
         ({"target": "nemo.collections.asr.models.EncDecMultiTaskModel"}, ("speech",)),
+        (
+            {"n_mels": 80, "n_text_layer": 4, "n_vocab": 51865},
+            ("speech",),
+        ),  # Whisper as OpenAI and mlx-examples have it
+        ({"model_type": "wav2vec2", "architectures": ["Wav2Vec2ForCTC"]}, ("speech",)),
+        ({"model_type": "granite_speech_plus"}, ("speech",)),
         ({"model_type": "glm"}, ("text",)),
+        ({"model_type": "gemma3", "text_config": {"a": 1}}, ("text",)),
+        ({"model_type": "mistral3", "text_config": {"a": 1}}, ("text",)),
+        # Vision models whose configurations name their eyes otherwise, or are called otherwise than their code.
+        ({"model_type": "llava_qwen2", "mm_vision_tower": "x"}, ("text", "vision")),
+        ({"model_type": "llava-qwen2", "mm_vision_tower": "x"}, ("text", "vision")),
+        ({"model_type": "cohere2_vision", "vision_config": {"a": 1}}, ("text", "vision")),
+        ({"model_type": "phi3_v", "img_processor": {"name": "clip_vision_model"}}, ("text", "vision")),
+        ({"model_type": "phi4mm", "embd_layer": {"a": 1}}, ("text", "vision")),
+        ({"model_type": "molmo"}, ("text", "vision")),
+        ({"model_type": "moondream1"}, ("text", "vision")),
+        ({"model_type": "qwen3_omni_moe", "thinker_config": {"vision_config": {"a": 1}}}, ("text", "vision")),
+        # They find things in pictures, and write nothing.
+        ({"model_type": "sam3", "vision_config": {"a": 1}}, ("text",)),
         ({"model_type": "nobody_knows", "vision_config": {"a": 1}}, ("text",)),
         ({}, ("text",)),
     ],
@@ -41,8 +60,9 @@ def test_families_are_told_apart_by_what_their_loaders_trust() -> None:
     assert speech_family({"target": "nemo.collections.asr.models.EncDecMultiTaskModel"}) == "canary"
     assert not runs_remote_code("whisper")
     assert not runs_remote_code("parakeet")
-    assert runs_remote_code("qwen3_asr")
-    assert runs_remote_code("granite_speech")
+    assert not runs_remote_code("qwen3_asr")  # trusts the model's folder, in which it is shown no code
+    assert runs_remote_code("vibevoice_asr")  # trusts another one, on the hub
+    assert runs_remote_code("fun_asr_nano")  # trusts one that the configuration names
 
 
 def test_a_model_that_cannot_is_told_with_those_that_can() -> None:

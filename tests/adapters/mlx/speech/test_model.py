@@ -1,5 +1,7 @@
 """Speech models of several families: what they are told, and what they give."""
 
+import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -120,11 +122,39 @@ def test_parakeet_is_told_only_what_it_takes(parakeet: SpeechModel) -> None:
         parakeet.options(asked(prompt="Kowalski"))
 
 
-def test_a_family_that_runs_a_models_own_code_is_refused_before_it_is_loaded(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"model_type": "qwen3_asr"}')
+def test_a_family_that_runs_code_from_elsewhere_is_refused_before_it_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "vibevoice"}')
     (tmp_path / "model.safetensors").write_bytes((STARTERS["starter-speech"] / "model.safetensors").read_bytes())
-    with pytest.raises(UnsafeModel, match="would run code"):
+    with pytest.raises(UnsafeModel, match="fetch code from elsewhere"):
         lazy_model("m", read_card(tmp_path))
+
+
+def whisper_as_openai_has_it(folder: Path) -> Path:
+    """The starter with OpenAI's names of sizes, no `model_type`, and weights.safetensors, as mlx-examples converts it."""
+    shutil.copytree(STARTERS["starter-speech"], folder)
+    (folder / "model.safetensors").rename(folder / "weights.safetensors")
+    config = json.loads((folder / "config.json").read_text())
+    sizes = {
+        "n_mels": config["num_mel_bins"], "n_audio_ctx": 1500, "n_audio_state": config["d_model"], "n_audio_head": 2,
+        "n_audio_layer": 2, "n_vocab": config["vocab_size"], "n_text_ctx": config["max_target_positions"],
+        "n_text_state": config["d_model"], "n_text_head": 2, "n_text_layer": 2,
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(sizes))
+    return folder
+
+
+def test_a_whisper_without_a_type_and_with_weights_named_otherwise_is_heard(tmp_path: Path, isolated: Path) -> None:
+    one = utterance()
+    _, heard = hear(opened(whisper_as_openai_has_it(tmp_path / "w")), window(one.samples))
+    assert " ".join(segment.text for segment in heard.segments) == one.text
+
+
+def test_a_whisper_without_a_tokenizer_is_refused_before_it_hears(tmp_path: Path, isolated: Path) -> None:
+    folder = whisper_as_openai_has_it(tmp_path / "w")
+    for path in [*folder.glob("*token*"), *folder.glob("*vocab*"), *folder.glob("*merges*")]:
+        path.unlink()
+    with pytest.raises(UnsupportedModel, match="no tokenizer"):
+        lazy_model("m", read_card(folder))
 
 
 def test_the_silence_after_the_last_word_is_not_encoded(whisper: SpeechModel, monkeypatch: pytest.MonkeyPatch) -> None:
