@@ -77,14 +77,14 @@ def test_a_row_is_the_same_to_both(name: str, before: bytes, end: str, tmp_path:
 
 def test_pictures_in_and_beside_messages_are_the_same_to_both(tmp_path: Path) -> None:
     inside = [{"type": "image", "path": "/a.png"}, {"type": "text", "text": "What is it?"}]
-    (row, beside), recorded = (
-        read(written(tmp_path / "d.jsonl", {"messages": [{"role": "user", "content": inside}, SAID]},
-                     {"messages": [ASKED, SAID], "images": ["/b.png"]}))
-        for read in (file_rows, from_file)
-    )  # fmt: skip
-    assert (
-        [row.images, beside.images] == [tuple(one.messages[0].images) for one in recorded] == [("/a.png",), ("/b.png",)]
-    )
+    entries = [
+        {"messages": [{"role": "user", "content": inside}, SAID]},
+        {"messages": [ASKED, SAID], "images": ["/b.png"]},
+    ]
+    path = written(tmp_path / "d.jsonl", *entries)
+    rows, recorded = file_rows(path), from_file(path)
+    assert [row.images for row in rows] == [("/a.png",), ("/b.png",)]
+    assert [one.messages[0].images for one in recorded] == [["/a.png"], ["/b.png"]]
     assert recorded[0].messages[0].content == "What is it?"
 
 
