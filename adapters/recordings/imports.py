@@ -1,21 +1,34 @@
 """Turning what people already have into recordings: JSONL in the OpenAI chat form, and transcripts of Claude Code."""
 
-import json
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from adapters.errors import InvalidRequest
+from adapters.recordings.chat_form import images_of, read_chat, text_of
 from adapters.recordings.conversation import Conversation, RecordedMessage, ToolCall, ToolSpecification
+from adapters.recordings.jsonl import jsonl_entries, jsonl_entry, wrong
+
+
+def from_file(path: Path) -> list[Conversation]:
+    """Return the conversations of a JSONL file, told by its first line to be one form or the other.
+
+    Raises InvalidRequest with the number of the line that is wrong, FileRefused for what is no file.
+    """
+    return _conversations(list(jsonl_entries(path)), path.name)
 
 
 def from_jsonl(lines: Iterable[str], source: str) -> list[Conversation]:
-    """The conversations of a file, told by its first line to be one form or the other.
+    """Return the conversations of lines, as `from_file` does. Raises InvalidRequest with the number of the wrong line."""
+    numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    return _conversations(
+        [(number, jsonl_entry(line, f"{source}, line {number}")) for number, line in numbered], source
+    )
 
-    Raises InvalidRequest with the number of the line that is wrong.
-    """
-    entries = [(number, _entry(number, line, source)) for number, line in enumerate(lines, 1) if line.strip()]
+
+def _conversations(entries: list[tuple[int, dict[str, Any]]], source: str) -> list[Conversation]:
     if not entries:
         raise InvalidRequest(f"{source} is empty; give a JSONL file with conversations")
     if any("messages" in entry for _, entry in entries[:1]):
@@ -29,53 +42,40 @@ def from_jsonl(lines: Iterable[str], source: str) -> list[Conversation]:
     )
 
 
-def _entry(number: int, line: str, source: str) -> dict[str, Any]:
-    try:
-        entry = json.loads(line)
-    except ValueError as error:
-        raise InvalidRequest(f"{source}, line {number}: no JSON ({error}); correct the line or remove it") from error
-    if not isinstance(entry, dict):
-        raise InvalidRequest(f"{source}, line {number}: no JSON object; correct the line or remove it")
-    return entry
-
-
 # --- the OpenAI chat form
 
 
 def _openai(number: int, entry: dict[str, Any], source: str) -> Conversation:
+    origin = f"{source}, line {number}"
+    if "messages" not in entry:
+        raise wrong(origin, "there is no `messages`")
+    chat = read_chat(entry, origin)
     try:
-        messages = [_openai_message(message) for message in entry["messages"]]
-        system = messages.pop(0).content if messages and messages[0].role == "system" else None
-        tools = [ToolSpecification(**_known(tool.get("function", tool))) for tool in entry.get("tools") or []]
+        messages = [_recorded(message, keep) for message, keep in zip(chat.messages, chat.keep, strict=True)]
+        system = messages.pop(0).content if messages[0].role == "system" else None
+        tools = [ToolSpecification(**_known(tool["function"])) for tool in chat.tools]
         return Conversation(source=source, system=system, tools=tools, messages=messages)
-    except (ValidationError, KeyError, TypeError, AttributeError, ValueError) as error:
-        raise InvalidRequest(f"{source}, line {number}: {_first(error)}; correct the line or remove it") from error
+    except ValidationError as error:
+        raise wrong(origin, _first(error)) from error
 
 
 def _known(tool: dict[str, Any]) -> dict[str, Any]:
     return {name: tool[name] for name in ("name", "description", "parameters") if tool.get(name)}
 
 
-def _openai_message(message: dict[str, Any]) -> RecordedMessage:
-    role = {"developer": "system", "function": "tool"}.get(message["role"], message["role"])
+def _recorded(message: dict[str, Any], keep: bool | None) -> RecordedMessage:
+    calls = [call["function"] | {"id": call.get("id")} for call in message.get("tool_calls", ())]
     made = {
-        "role": role,
-        "content": _text(message.get("content")),
+        "role": message["role"],
+        "content": text_of(message["content"]),
         "reasoning": message.get("reasoning_content"),
-        "tool_calls": [_openai_call(call) for call in message.get("tool_calls") or []],
+        "tool_calls": calls,
         "tool_call_id": message.get("tool_call_id"),
         "name": message.get("name"),
-        # OpenAI's own way to say what is not to be learned from.
-        "keep": None if message.get("weight") is None else bool(message["weight"]),
+        "images": list(images_of([message])),
+        "keep": keep,
     }
     return RecordedMessage.model_validate(made)
-
-
-def _openai_call(call: dict[str, Any]) -> ToolCall:
-    function = call["function"]
-    arguments = function.get("arguments") or {}
-    parsed = json.loads(arguments) if isinstance(arguments, str) else arguments
-    return ToolCall.model_validate({"id": call.get("id"), "name": function["name"], "arguments": parsed})
 
 
 def _text(content: Any) -> str:
@@ -99,7 +99,7 @@ def _claude_code(entries: list[tuple[int, dict[str, Any]]], source: str) -> Iter
             for message in _claude_messages(entry["message"]):
                 _join(messages, message)
         except (ValidationError, KeyError, TypeError, AttributeError, ValueError) as error:
-            raise InvalidRequest(f"{source}, line {number}: {_first(error)}; correct the line or remove it") from error
+            raise wrong(f"{source}, line {number}", _first(error)) from error
     for messages in sessions.values():
         while messages and messages[0].role != "user":
             messages.pop(0)

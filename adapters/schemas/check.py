@@ -7,7 +7,8 @@ from functools import cache
 from typing import Any
 
 import referencing.exceptions
-from jsonschema import ValidationError, validators
+from jsonschema import ValidationError
+from jsonschema.validators import extend
 from jsonschema_specifications import REGISTRY
 
 from adapters.errors import SchemaError
@@ -75,7 +76,7 @@ def _undeclared(schema: Any) -> Any:
 def _validator(draft: Draft) -> Any:
     # Later drafts say that what a string holds is a remark.
     content = {"contentMediaType": _content, "contentEncoding": _content} if draft.name == "draft-07" else {}
-    return validators.extend(draft.validator, _KEYWORDS | content)
+    return extend(draft.validator, _KEYWORDS | content)
 
 
 def _pattern(validator: Any, pattern: str, instance: Any, _: Any) -> Iterator[ValidationError]:

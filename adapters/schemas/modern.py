@@ -55,7 +55,7 @@ class _Translation:
 
     def _one(self, schema: Any, resolver: Any, entered: bool = False) -> Any:
         """Translate a schema. `entered` says that the resolver is already at its own address."""
-        if isinstance(schema, bool):
+        if not isinstance(schema, dict):  # true, or false
             return schema
         if not entered:
             resolver = resolver.in_subresource(self._draft.specification.create_resource(schema))
@@ -88,8 +88,8 @@ class _Translation:
         if key in ("minimum", "maximum"):
             exclusive = f"exclusive{key.capitalize()}"
             return {exclusive if schema.get(exclusive) is True else key: value}
-        if type(value) is bool and key in ("exclusiveMinimum", "exclusiveMaximum"):
-            return {}
+        if key in ("exclusiveMinimum", "exclusiveMaximum"):
+            return {} if value is True or value is False else {key: value}
         if key in _COUNTS:
             return {key: int(value)}
         if key in ("properties", "patternProperties", "dependentSchemas"):

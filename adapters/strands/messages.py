@@ -92,9 +92,13 @@ def of_output(specs: list[ToolSpec] | None, output: type[BaseModel] | None) -> l
     """Return the tools with the whole schema of the output model: Strands writes one that has lost what `$ref` leads to."""
     if not specs or output is None:
         return specs
-    whole: Any = {"json": output.model_json_schema()}
-    changed: Any = [spec | {"inputSchema": whole} if spec["name"] == output.__name__ else spec for spec in specs]
-    return changed
+    whole = output.model_json_schema()
+    return [
+        ToolSpec(name=spec["name"], description=spec["description"], inputSchema={"json": whole})
+        if spec["name"] == output.__name__
+        else spec
+        for spec in specs
+    ]
 
 
 def _alone(name: str, schema: dict[str, Any], prefix: str) -> dict[str, Any]:

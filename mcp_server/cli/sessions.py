@@ -13,7 +13,7 @@ from adapters.errors import InvalidRequest
 from adapters.files import write_new
 from adapters.recordings import exports, store
 from adapters.recordings.conversation import Conversation, RecordedMessage, check_session
-from adapters.recordings.imports import from_jsonl
+from adapters.recordings.imports import from_file
 from adapters.recordings.splits import split_conversations
 from adapters.settings import read_settings
 from mcp_server.sizes import size
@@ -98,11 +98,7 @@ def import_file(
 ) -> None:
     """Add the conversations of a file to a session, without their secrets."""
     check_session(session)
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"{file} cannot be read ({error}); give a JSONL file") from error
-    made = from_jsonl(lines, file.name)
+    made = from_file(file.expanduser().resolve())
     if read_settings().redact:
         made = [store.redacted(one) for one in made]
     store.append(session, made)

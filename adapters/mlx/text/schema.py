@@ -40,18 +40,30 @@ def compile_schema(schema: dict[str, Any]) -> str:
     """
     if _depth(schema) > _DEEPEST:
         raise SchemaError(f"json_schema is nested deeper than {_DEEPEST} levels; flatten it")
-    plain = modern(schema)
-    if (size := len(json.dumps(schema))) > MAX_SCHEMA_BYTES:
-        raise SchemaError(f"json_schema has {size} bytes and may have {MAX_SCHEMA_BYTES}; split the question")
-    grammar, problem = _grammar(enforceable(plain))
+    text = json.dumps(schema)
+    if len(text) > MAX_SCHEMA_BYTES:
+        raise SchemaError(f"json_schema has {len(text)} bytes and may have {MAX_SCHEMA_BYTES}; split the question")
+    return _compiled(text)[0]
+
+
+@lru_cache(maxsize=64)
+def _compiled(text: str) -> tuple[str, bool]:
+    """Return the grammar of a schema, and whether it holds all of it: then patterns were matched while it was written."""
+    plain = modern(json.loads(text))
+    held = enforceable(plain)
+    # Of these the grammar holds a part: one branch is enough for it, and one of the schemas of a property.
+    partly = {"oneOf", "patternProperties"}
+    whole = held == plain and not any(isinstance(one, dict) and partly & set(one) for one in descendants(plain))
+    grammar, problem = _grammar(held)
     if _CIRCULAR in problem:
+        whole = False
         grammar, problem = _grammar(enforceable(plain, lone_references=True))
     if problem:
         told = problem.replace("Unsatisfiable schema: ", "no value can follow it, as ")
         raise SchemaError(
             f"json_schema asks for what cannot be enforced: {told}. Leave that part out, or check it after the call"
         )
-    return grammar
+    return grammar, whole
 
 
 def _grammar(schema: dict[str, Any]) -> tuple[str, str]:
@@ -190,19 +202,8 @@ def check_answer(text: str, schema: dict[str, Any]) -> Any:
     Raises ValueError when it is no JSON or does not follow the schema.
     """
     value = read_json(text)
-    check_value(value, _without_patterns(schema) if _held_whole(json.dumps(schema)) else schema)
+    check_value(value, _without_patterns(schema) if _compiled(json.dumps(schema))[1] else schema)
     return value
-
-
-@lru_cache(maxsize=64)
-def _held_whole(schema: str) -> bool:
-    """Return whether the grammar holds all of a schema: its patterns were matched while the answer was written."""
-    plain = modern(json.loads(schema))
-    # Of these the grammar holds a part: one branch is enough for it, and one of the schemas of a property.
-    partly = {"oneOf", "patternProperties"}
-    return enforceable(plain) == plain and not any(
-        isinstance(one, dict) and partly & set(one) for one in descendants(plain)
-    )
 
 
 def _without_patterns(schema: Any) -> Any:
