@@ -195,7 +195,7 @@ class Backend:
                 lambda: prepare.make_row(leased, asking.work, index, secrets.randbits(63), asking.media)
             )
             row.asked = asking.asked
-            read_call = functools.partial(prepare.read_call, loaded.tokenizer, tools=asking.work.tools)
+            read_call = functools.partial(prepare.read_call, tools=asking.work.tools)
             answer = PendingAnswer(asking, row, index, lambda: self.cancel(loaded, row), read_call)
             self.submit(loaded, row)
         return await answer.completion()

@@ -85,7 +85,6 @@ class PendingAnswer:
 
     def _completion(self, reason: Any) -> Completion:
         row, answer = self._row, self._row.answer
-        cut = [call for call in answer.tool_calls if not call.closed]
         value, error = None, None
         if self._work.json_schema is not None:
             value, error = self._checked(answer.text, reason)
@@ -94,7 +93,7 @@ class PendingAnswer:
         return Completion(
             text=answer.text,
             reasoning=answer.reasoning,
-            tool_calls=[*self._calls, *(one for call in cut for one in self._read_call(call))],
+            tool_calls=self._calls,
             json_value=value,
             finish_reason=reason,
             stopped_by=answer.stopped_by,

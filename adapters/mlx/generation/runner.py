@@ -198,7 +198,7 @@ class RowRunner(ABC):
             row.detokenizer.finalize()
         text, reasoning = row.answer.add(row.detokenizer.last_segment)
         if finish_reason:
-            rest = row.answer.finish()
+            rest = row.answer.finish(cut=finish_reason == "length")
             text, reasoning = text + rest[0], reasoning + rest[1]
         calls = row.answer.closed_calls()
         if text or reasoning or calls:
