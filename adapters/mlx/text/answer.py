@@ -144,10 +144,10 @@ class AnswerText(Answer):
 
     def _next_opening(self, before: int, found: str | None) -> tuple[int, Opening] | None:
         """Where a call may begin before the marker that was found, the longest opening where several begin there."""
-        best: tuple[int, int, Opening] | None = None
+        text, best = self.text, None
         for opening in self._openings():
             at = self._held.find(opening.word)
-            while at >= 0 and not at_its_place(opening, self.text + self._held[:at]):
+            while at >= 0 and not at_its_place(opening, text + self._held[:at]):
                 at = self._held.find(opening.word, at + 1)
             if at >= 0 and (best is None or (at, -len(opening.word)) < best[:2]):
                 best = (at, -len(opening.word), opening)
@@ -157,10 +157,10 @@ class AnswerText(Answer):
 
     def _possible_start(self, words: list[str]) -> int:
         """The length of the longest end of what is held that a marker, or an opening at its place, may begin with."""
-        keep = possible_start(self._held, words)
+        text, keep = self.text, possible_start(self._held, words)
         for opening in self._openings():
             size = possible_start(self._held, [opening.word])
-            if size > keep and at_its_place(opening, self.text + self._held[:-size]):
+            if size > keep and at_its_place(opening, text + self._held[:-size]):
                 keep = size
         return keep
 

@@ -172,7 +172,7 @@ LONGCAT = Tagged(
 )  # fmt: skip
 MINIMAX = Tagged(
     _named("invoke"), _named("parameter"), "</parameter>", "</invoke>",
-    ("<invoke ", "<parameter ", "</parameter>", "</invoke>"), trimmed=True,
+    ("<invoke ", "<parameter ", "</parameter>", "</invoke>"),
 )  # fmt: skip
 MUSE = Tagged(
     _named("atem:invoke"), r"<atem:parameter\s[^>]*?name=\"([^\"]+)\"[^>]*>", "</atem:parameter>", "</atem:invoke>",
