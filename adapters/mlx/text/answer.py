@@ -188,7 +188,7 @@ class AnswerText(Answer):
         """Give out what begins with an opening, once it is known to be calls or text; False until then."""
         assert self._calls is not None
         assert self._opening is not None
-        if not final and not self._calls.worth_reading(self._held, self._looked_at):
+        if not final and not self._calls.worth_reading(self._held, self._opening, self._looked_at):
             return False
         self._looked_at = len(self._held)
         seen = self._calls.see(self._held, self._opening, self.text, final=final, cut=cut)

@@ -52,6 +52,8 @@ class Gate:
                 raise DoesNotFit("no arguments were written")
             return schema.fitted({})
         beside = {key: value for key, value in call.arguments.items() if key in schema.properties}
+        if beside.get("type") == "function":
+            raise DoesNotFit("the argument 'type' may be that of the call")
         if strange := call.arguments.keys() - beside.keys() - BESIDE_CALLS:
             raise DoesNotFit(f"{len(strange)} of the arguments beside the name are not the tool's")
         return schema.fitted(beside)

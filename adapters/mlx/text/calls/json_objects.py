@@ -79,6 +79,8 @@ def called(value: Any) -> FoundCall:
     rest = {other: inner for other, inner in value.items() if other != key}
     for other in _ARGUMENTS:
         if other in rest and set(rest) - {other} <= BESIDE_CALLS:
+            if rest[other] in (None, ""):  # no arguments, which only a tool without any may have
+                return FoundCall(value[key], {one: inner for one, inner in rest.items() if one != other}, "beside")
             arguments = _object(rest[other])
             if arguments is not None:
                 return FoundCall(value[key], arguments)
@@ -89,7 +91,7 @@ def _object(value: Any) -> dict[str, Any] | None:
     """Arguments that are an object, or the text of one."""
     if isinstance(value, str):
         try:
-            value = whole_value(value) if value.strip() else {}
+            value = whole_value(value)
         except NotACall:
             return None
     return value if isinstance(value, dict) else None

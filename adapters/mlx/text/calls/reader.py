@@ -42,9 +42,14 @@ class CallReader:
         self.openings += [Opening(word, "line") for word in family.bare]
         self.openings += [Opening(name, "answer") for name in names if family.parser is None]
 
-    def worth_reading(self, text: str, seen: int) -> bool:
+    def worth_reading(self, text: str, opening: Opening, seen: int) -> bool:
         """Whether what was added after `seen` characters may decide what the text is."""
-        return seen < _SHORT or any(char in _CLOSING for char in text[seen:])
+        if seen < _SHORT:
+            return True
+        end = self._family.end
+        if end and opening.where == "anywhere":
+            return text.find(end, seen - len(end)) >= 0
+        return any(char in _CLOSING for char in text[seen:])
 
     def see(self, text: str, opening: Opening, before: str, *, final: bool, cut: bool = False) -> list[Seen] | None:
         """What a text that begins with an opening is; None where that cannot be told yet.

@@ -27,6 +27,8 @@ READ: dict[str, tuple[str, str, Any]] = {
     "arguments as a JSON string": (
         "json_tools", '<tool_call>{"name": "get_weather", "arguments": "{\\"city\\": \\"Rome\\"}"}</tool_call>', ROME,
     ),
+    "a call without arguments": ("json_tools", '<tool_call>{"name": "get_time", "arguments": null}</tool_call>', [("get_time", {})]),
+    "a call with nothing but a name": ("json_tools", '<tool_call>{"name": "get_time"}</tool_call>', [("get_time", {})]),
     "a number in a string": (
         "json_tools", '<tool_call>{"name": "get_weather", "arguments": {"city": "Rome", "days": "3"}}</tool_call>',
         [("get_weather", {"city": "Rome", "days": 3})],
@@ -131,6 +133,8 @@ TEXT: dict[str, tuple[str, str]] = {
     "one word in a GLM block": ("glm47", "<tool_call>unknown</tool_call>"),
     "a tool that was not offered": ("json_tools", '<tool_call>{"name": "rm", "arguments": {"path": "/"}}</tool_call>'),
     "no arguments where the tool has some": ("json_tools", '<tool_call>{"name": "delete_files"}</tool_call>'),
+    "null where the tool has arguments": ("json_tools", '<tool_call>{"name": "delete_files", "arguments": null}</tool_call>'),
+    "an empty text where the tool has arguments": ("json_tools", '<tool_call>{"name": "delete_files", "arguments": ""}</tool_call>'),
     "a required argument is missing": ("json_tools", '<tool_call>{"name": "get_weather", "arguments": {"days": 2}}</tool_call>'),
     "another type": ("json_tools", '<tool_call>{"name": "get_weather", "arguments": {"city": "Rome", "days": "soon"}}</tool_call>'),
     "arguments in two places": (

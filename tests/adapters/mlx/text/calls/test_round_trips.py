@@ -11,7 +11,7 @@ from tests.adapters.mlx.text.calls.reading import Answered, read, tool
 from tests.adapters.mlx.text.calls.writing import ESCAPED, RAW, Call, Write
 
 ALL = ESCAPED | RAW
-FEW = settings(max_examples=40, derandomize=True, deadline=None, database=None)
+FEW = settings(max_examples=15, derandomize=True, deadline=None, database=None)
 _ODD = ["\n", '"', "'", "{", "}", "[", "]", "(", ")", "\\", "\\n", ",", ":", "=", "</", "🙂", "é", "null", "1", " "]
 
 
