@@ -4,6 +4,7 @@ Several stand one after another, or in a list.
 """
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from adapters.mlx.text.calls.found import FoundCall, NotACall, Read, Unfinished, skip_space, spread
@@ -48,21 +49,24 @@ class JsonObjects:
         return spread(calls, ends, text, start, at), at
 
 
-def _listed(text: str, at: int) -> list[tuple[Any, int]]:
+def _listed(text: str, at: int) -> Iterator[tuple[Any, int]]:
     """The values of a list that begins here, and where each ends; the last one's end is that of the list."""
-    found, at = list[tuple[Any, int]](), skip_space(text, at + 1)
-    while text[at : at + 1] != "]" or found:
+    at = skip_space(text, at + 1)
+    if text[at : at + 1] == "]":
+        raise NotACall("an empty list")
+    while True:
         value, at = read_value(text, at)
+        called(value)  # a list of other things is given up at its first
         at = skip_space(text, at)
         if at >= len(text):
             raise Unfinished
-        found.append((value, at + 1 if text[at] == "]" else at))
         if text[at] == "]":
-            break
+            yield value, at + 1
+            return
         if text[at] != ",":
             raise NotACall("a list that does not go on as one")
+        yield value, at
         at = skip_space(text, at + 1)
-    return found
 
 
 def called(value: Any) -> FoundCall:

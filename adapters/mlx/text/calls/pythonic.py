@@ -40,8 +40,8 @@ class Pythonic:
         if not calls:
             raise NotACall("no call")
         if listed:
-            at = skip_space(text, at)
-            if at >= len(text) or _HEAD_BEGUN.fullmatch(text, skip_space(text, at, ",")):
+            at, following = skip_space(text, at), skip_space(text, at, ",")
+            if following >= len(text) or _HEAD_BEGUN.fullmatch(text, following):
                 raise Unfinished
             if text[at] != "]":
                 raise NotACall("the list goes on with what is no call")

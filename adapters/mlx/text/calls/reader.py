@@ -119,6 +119,8 @@ class CallReader:
             return at
         if starts(text, place, end):
             return place + len(end)
+        if starts(text, place, self._family.start):
+            return at  # the next call begins: its mark stands for the one that was left out
         raise NotACall("something follows the call before its end mark")
 
     def _rest(self, body: Tagged, text: str, start: str, final: bool, cut: bool) -> list[Seen]:

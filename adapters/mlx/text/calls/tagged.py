@@ -121,11 +121,11 @@ def read_rest(body: Tagged, text: str, start: str, end: str) -> list[tuple[int, 
         return _clean(body, text, start, end, tag)
     except NotACall:
         at = len(start) if start and text.startswith(start) else 0
-        calls, at = body.read_only_call(text, at, end if at else "")
-        at = _after_end(text, at, end)
-        if tag.search(text, at):
+        calls, stop = body.read_only_call(text, at, end if at else "")
+        after = _after_end(text, stop, end)
+        if tag.search(text, after) or (end and after == stop and text[after:].strip()):
             raise
-        return [(0, at, calls)]
+        return [(0, after, calls)]
 
 
 def _clean(

@@ -47,6 +47,11 @@ READ: dict[str, tuple[str, str, Any]] = {
     "no opening mark in XML": ("qwen3_coder", f"I look.\n{XML_ROME}\n</tool_call>", ROME),
     "no opening mark in GLM": ("glm47", f"{GLM_ROME}</tool_call>", ROME),
     "no opening mark in Mistral": ("mistral", 'get_weather[ARGS]{"city": "Rome"}', ROME),
+    "no closing mark before the next call": ("json_tools", f"<tool_call>{JSON_ROME}<tool_call>{JSON_OSLO}</tool_call>", ROME_AND_OSLO),
+    "several calls of Llama 4": (
+        "llama4", "[get_weather(city='Rome'), delete_files(path=\"/tmp/x\", older_than_days=30)]",
+        [*ROME, ("delete_files", {"path": "/tmp/x", "older_than_days": 30})],
+    ),
     "no closing mark": ("json_tools", f"<tool_call>{JSON_ROME}", ROME),
     "two functions in one block": (
         "qwen3_coder",
@@ -165,6 +170,7 @@ TEXT: dict[str, tuple[str, str]] = {
     "an argument without a name": ("pythonic", '<|tool_call_start|>[get_weather("Rome")]<|tool_call_end|>'),
     "code": ("pythonic", '<|tool_call_start|>[get_weather(city=open("/etc/passwd").read())]<|tool_call_end|>'),
     "an example in prose": ("llama3", f"You can write this:\n{JSON_ROME}"),
+    "an example of XML in a fence": ("qwen3_coder", f"```\n{XML_ROME}\n```"),
     "an example in a fence": ("llama3", f"```json\n{JSON_ROME}\n```"),
     "JSON that is followed by words": ("llama3", f"{JSON_ROME}\nThis would ask for the weather."),
     "JSON that is no call": ("llama3", '{"name": "Rome", "inhabitants": 2700000}'),

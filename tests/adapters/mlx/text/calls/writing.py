@@ -170,6 +170,8 @@ ESCAPED: dict[str, tuple[str, Write]] = {
     "Command": ("command", json_calls("<|START_ACTION|>", "<|END_ACTION|>", name="tool_name", arguments="parameters")),
     "Llama 3": ("llama3", llama3),
     "Llama 4": ("llama4", pythonic("<|python_start|>", "<|python_end|>", repr)),
+    "Llama 4 without marks": ("llama4", pythonic("", "", repr)),
+    "Hermes without marks": ("json_tools", json_calls("", "")),
     "LFM": ("pythonic", pythonic("<|tool_call_start|>", "<|tool_call_end|>", _json)),
     "Mistral": ("mistral", mistral),
     "Mistral's list": ("mistral", json_list("[TOOL_CALLS]", "")),
