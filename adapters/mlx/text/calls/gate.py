@@ -4,12 +4,15 @@ Nothing is added, left out or defaulted. What does not pass is text, as it was w
 """
 
 import logging
+import re
 from typing import Any
 
 from adapters.mlx.text.calls.fitting import DoesNotFit, ToolSchema
 from adapters.mlx.text.calls.found import FoundCall
 from adapters.mlx.text.calls.json_objects import BESIDE_CALLS
 from adapters.protocol.generation import MadeCall
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +36,8 @@ class Gate:
         name = call.name.strip()
         schema = self._tools.get(name)
         if schema is None:
-            logger.warning("tool=<%s> | the model called a tool that was not offered", name[:80])
+            said = name if _NAME.fullmatch(name) else "no name of a tool"
+            logger.warning("tool=<%s> | the model called a tool that was not offered", said)
             return MadeCall(written=call.written, after=after)
         try:
             arguments = self._arguments(call, schema)

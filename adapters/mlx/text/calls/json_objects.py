@@ -4,7 +4,7 @@ Several stand one after another, or in a list.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from adapters.mlx.text.calls.found import FoundCall, NotACall, Read, Unfinished, skip_space, spread
@@ -16,6 +16,7 @@ _ARGUMENTS = ("arguments", "parameters", "args", "input")
 BESIDE_CALLS = frozenset({"id", "type", "index", "call_id", "tool_call_id"})
 _FIRST_KEYS = "|".join((*_NAMES, *_ARGUMENTS, *BESIDE_CALLS))
 _OBJECT = re.compile(r'\[?\s*\{\s*"(?:' + _FIRST_KEYS + r')"\s*:')
+_NAMED = re.compile(r'\[?\s*\{\s*"(?:' + "|".join(_NAMES) + r')"\s*:\s*"([^"\\]*)"')
 # What a call without marks may have written of its first key, as long as nothing else is there.
 _OBJECT_BEGUN = re.compile(r'\[?\s*(?:\{\s*(?:"\w{0,12}"?\s*)?)?')
 
@@ -29,10 +30,11 @@ class JsonObjects:
             raise Unfinished
         return text[at] in "{["
 
-    def looks_like_a_call(self, text: str) -> bool:
-        """Whether a text that may have no marks begins as a call does. Raises Unfinished."""
+    def looks_like_a_call(self, text: str, names: Collection[str]) -> bool:
+        """Whether a text without a mark begins as the call of one of these tools may. Raises Unfinished."""
         if _OBJECT.match(text):
-            return True
+            named = _NAMED.match(text)
+            return named is None or named[1].strip() in names
         if _OBJECT_BEGUN.fullmatch(text):
             raise Unfinished
         return False

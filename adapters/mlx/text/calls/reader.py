@@ -165,7 +165,7 @@ class CallReader:
         undecided = False
         for body in self._family.bodies:
             try:
-                if isinstance(body, JsonObjects) and not body.looks_like_a_call(text):
+                if isinstance(body, JsonObjects) and not body.looks_like_a_call(text, self._names):
                     continue
                 if not body.begins(text, 0):
                     continue
@@ -188,8 +188,8 @@ class CallReader:
             raise NotACall("something follows the call")
         if not final:
             raise Unfinished
-        if not alone or cut:
-            raise NotACall("no mark ends it")
+        if not alone or cut or any(call.name.strip() not in self._names for call in calls):
+            raise NotACall("nothing says that it is a call")
         return Seen(stop, tuple(calls))
 
 

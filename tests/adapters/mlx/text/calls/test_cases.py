@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from adapters.mlx.text.answer import AnswerText
 from adapters.mlx.text.calls.families import FAMILIES
-from tests.adapters.mlx.text.calls.reading import TOOLS, WEATHER, read, tool
+from adapters.mlx.text.calls.reader import CallReader
+from tests.adapters.mlx.text.calls.reading import THINKS, TOOLS, WEATHER, read, tool
 
 ROME = [("get_weather", {"city": "Rome"})]
 ROME_AND_OSLO = [*ROME, ("get_weather", {"city": "Oslo"})]
@@ -275,6 +277,20 @@ def test_the_log_says_why_and_shows_no_values(caplog: pytest.LogCaptureFixture) 
     assert "not offered" in caplog.text
     assert "could not be read" in caplog.text
     assert "my-secret" not in caplog.text
+
+
+def test_json_that_is_no_call_is_given_out_as_it_comes() -> None:
+    reader = CallReader(FAMILIES["llama3"], ["get_weather"])
+    for said in ('{"name": "Rome", "inhabitants": ', '{"city": "Rome", "in": ', '[{"id": 1}, {"id": ', "[1, 2, "):
+        answer = AnswerText(THINKS, calls=reader)
+        assert "".join(answer.add(piece)[0] for piece in pieces(said, 3)).startswith(said[:-14])
+
+
+def test_words_are_given_out_as_they_come() -> None:
+    for family in FAMILIES:
+        answer = AnswerText(THINKS, calls=CallReader(FAMILIES[family], ["get_weather"]))
+        said = "The weather: <b>sunny</b>, (24 [degrees]) {and} so on.\n\n- call me\n- [x] done\n" * 3
+        assert len("".join(answer.add(piece)[0] for piece in pieces(said, 3))) >= len(said) - 3
 
 
 def test_a_form_that_only_a_library_reads_goes_through_the_gate_too() -> None:
