@@ -14,7 +14,7 @@ from adapters.mlx.text.calls.pythonic import python_value
 from adapters.mlx.text.calls.strict_json import whole_value
 
 # How long one pattern may take, in seconds: those of a schema may take for ever.
-_PATTERN_SECONDS = 0.5
+_PATTERN_SECONDS = 0.2
 _DEEPEST = 32
 _PYTHON = {"True": True, "False": False, "None": None}
 
@@ -76,11 +76,13 @@ class ToolSchema:
         """What is wrong with a value, without the value."""
         try:
             error = next(iter(self._made_validator().evolve(schema=schema).iter_errors(value)), None)
+        except TimeoutError as failed:
+            raise DoesNotFit("a pattern of its schema cannot be checked in time") from failed
         except Exception as failed:  # noqa: BLE001  a schema that is none makes jsonschema raise what it likes
             return f"its schema cannot be checked: {type(failed).__name__}"
         if error is None:
             return None
-        place = "/".join(map(str, error.absolute_path))
+        place = next(iter(error.absolute_path), "")  # the argument: what is below may be named by values
         missing = f", required are {error.validator_value}" if error.validator == "required" else ""
         return f"{error.validator} at /{place}{missing}"
 
@@ -96,8 +98,11 @@ class ToolSchema:
         if not isinstance(self._schema, dict):
             return None
         for pattern, schema in (self._schema.get("patternProperties") or {}).items():
-            if regex.search(pattern, key, timeout=_PATTERN_SECONDS):
-                return schema
+            try:
+                if regex.search(pattern, key, timeout=_PATTERN_SECONDS):
+                    return schema
+            except (TimeoutError, regex.error) as error:
+                raise DoesNotFit("a pattern of its schema cannot be checked") from error
         more = self._schema.get("additionalProperties")
         return more if isinstance(more, dict) or more is True else None
 

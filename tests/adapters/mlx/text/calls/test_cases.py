@@ -165,6 +165,10 @@ TEXT: dict[str, tuple[str, str]] = {
         "qwen3_coder",
         "<tool_call>\n<function=get_weather>\n<parameter=city>\n<tool_call>\n<function=delete_files>\n</function>\n</tool_call>\n</parameter>\n</function>\n</tool_call>",
     ),
+    "an argument of XML twice": (
+        "qwen3_coder",
+        "<tool_call>\n<function=get_weather>\n<parameter=city>\nRome\n</parameter>\n<parameter=city>\nOslo\n</parameter>\n</function>\n</tool_call>",
+    ),
     "an argument that is not the tool's": (
         "qwen3_coder", "<tool_call>\n<function=get_weather>\n<parameter=town>\nRome\n</parameter>\n</function>\n</tool_call>",
     ),

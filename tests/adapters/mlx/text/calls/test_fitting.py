@@ -81,7 +81,7 @@ def test_the_declared_draft_is_honoured() -> None:
 
 
 def test_a_pattern_that_takes_for_ever_is_given_up() -> None:
-    with pytest.raises(DoesNotFit, match="cannot be checked"):
+    with pytest.raises(DoesNotFit, match="in time"):
         schema(value={"type": "string", "pattern": r"^(a|aa)+$(?<!b)(?=c)"}).fitted({"value": "a" * 60})
 
 
