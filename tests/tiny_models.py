@@ -182,3 +182,14 @@ def random_parakeet(folder: Path) -> Path:
     weights: Any = tree_flatten(Model.from_config(json.loads(json.dumps(config))).parameters())
     mx.save_safetensors(str(folder / "model.safetensors"), dict(weights), metadata={"format": "mlx"})
     return folder
+
+
+def starter_of_family(folder: Path, *marks: str) -> Path:
+    """The starter text model with a template in which these marks stand, by which its family is told."""
+    template = copy_of_starter(folder) / "chat_template.jinja"
+    usual = template.read_text().replace("<tool_call>", "<call>").replace("</tool_call>", "</call>")
+    template.write_text("{# " + " ".join(marks) + " #}" + usual)
+    named = json.loads((folder / "tokenizer_config.json").read_text())
+    del named["tool_parser_type"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(named))
+    return folder

@@ -186,7 +186,7 @@ class Backend:
         """
         serving, loaded = _serving(), leased.loaded
         with self._expected(loaded.card.folder):
-            read_call = functools.partial(serving.read_call, loaded.tokenizer, tools=job.work.tools)
+            read_call = functools.partial(serving.read_call, tools=job.work.tools)
             pending = serving.PendingAnswer(job, index, read_call)
             request = await self._prepare(
                 lambda: serving.make_request(

@@ -3,7 +3,6 @@
 Runs on the engine's preparing thread, one request at a time. Imports MLX; evaluates nothing.
 """
 
-import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,14 +13,16 @@ from adapters.errors import ContextOverflow, InvalidRequest, UnsupportedModel
 from adapters.mlx.generation.request import GenerationRequest, LogitsProcessor, RequestEvent
 from adapters.mlx.generation.runner import RowRunner
 from adapters.mlx.residency import Leased, Loaded
-from adapters.mlx.text.answer import AnswerText, WrittenCall, markers_of
+from adapters.mlx.text.answer import Answer, AnswerText, WrittenCall, markers_of
+from adapters.mlx.text.calls.families import family_of, has_channels
+from adapters.mlx.text.calls.gate import Gate
+from adapters.mlx.text.calls.reader import CallReader
+from adapters.mlx.text.channels import ChannelText
 from adapters.mlx.text.chat import Prompt, ends_with, render
 from adapters.mlx.text.checkpoints import places_to_keep
 from adapters.mlx.text.schema import Reasoning, SchemaMask, compile_schema, grammar_tokenizer
 from adapters.protocol.content import TextPart, media_of, parts_of
 from adapters.protocol.generation import Generate, MadeCall
-
-logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from adapters.mlx.text.images import ImagePrompt, Media
@@ -46,9 +47,6 @@ def make_request(
         raise InvalidRequest(
             f"top_k={work.top_k} is not below this model's {vocabulary} tokens; leave it out to allow all"
         )
-    # A string of a JSON answer may hold the marker of a call.
-    calls = bool(work.tools) and work.json_schema is None
-    answer = AnswerText(markers_of(tokenizer), in_reasoning=prompt.in_reasoning, tools=calls, stop=work.stop or ())
     # Each conversation of a call draws from a seed of its own, or equal prompts would get equal answers.
     seed = random_seed if work.seed is None else work.seed + index
     return GenerationRequest(
@@ -56,7 +54,7 @@ def make_request(
         max_tokens=_check_room(len(prompt.tokens), work.max_tokens, loaded.card.context, loaded.name),
         sampling=work,
         seed=seed,
-        answer=answer,
+        answer=_answer_text(tokenizer, work, prompt.in_reasoning),
         cache_key=leased.adapter.digest if leased.adapter else "",
         on_event=on_event,
         processors=_processors(loaded, work, prompt),
@@ -92,26 +90,19 @@ def _rendered(loaded: Loaded, messages: list[dict[str, Any]], work: Generate) ->
     return replace(prompt, boundaries=loaded.runner.affordable(places))
 
 
-def read_call(tokenizer: Any, call: WrittenCall, tools: list[dict[str, Any]]) -> list[MadeCall]:
-    """The calls that a model wrote between one pair of markers, by the tokenizer's own parser.
+def read_call(call: WrittenCall, tools: list[dict[str, Any]]) -> list[MadeCall]:
+    """The calls that a model wrote together: those of a tool that was offered, with arguments that fit it, and the rest as written."""
+    gate = Gate(tools)
+    return [gate.passed(one, call.after) for one in call.calls]
 
-    What cannot be read is given as written, and so is a call that was cut before its end marker.
-    """
-    start, end = tokenizer.tool_call_start or "", tokenizer.tool_call_end or ""
-    cut = not call.closed and bool(end)
-    made = MadeCall(written=f"{start}{call.text}{'' if cut else end}", after=call.after)
-    try:
-        if cut:
-            raise ValueError("it was cut")
-        parsed: Any = tokenizer.tool_parser(call.text, tools)
-        read = parsed if isinstance(parsed, list) else [parsed]
-        return [
-            MadeCall(written=made.written, after=made.after, name=one["name"], arguments=one.get("arguments") or {})
-            for one in read
-        ]
-    except Exception as error:  # parsers raise what they like
-        logger.warning("error=<%s> | a tool call could not be read", error)
-        return [made]
+
+def _answer_text(tokenizer: Any, work: Generate, in_reasoning: bool) -> Answer:
+    """What an answer is read by. Where a schema holds the answer there is no place for a call."""
+    tools = Gate(work.tools).names if work.json_schema is None else []
+    if has_channels(tokenizer):
+        return ChannelText(tools=bool(tools), stop=work.stop or ())
+    calls = CallReader(family_of(tokenizer), tools) if tools else None
+    return AnswerText(markers_of(tokenizer), in_reasoning=in_reasoning, calls=calls, stop=work.stop or ())
 
 
 def render_with_images(

@@ -55,7 +55,6 @@ class PendingAnswer:
 
     def _completion(self, request: GenerationRequest, reason: FinishReason) -> Completion:
         answer = request.answer
-        cut = [call for call in answer.tool_calls if not call.closed]
         value, error = None, None
         if self._job.work.json_schema is not None:
             value, error = self._checked(request, reason)
@@ -64,7 +63,7 @@ class PendingAnswer:
         return Completion(
             text=answer.text,
             reasoning=answer.reasoning,
-            tool_calls=[*self._calls, *(one for call in cut for one in self._read_call(call))],
+            tool_calls=self._calls,
             json_value=value,
             finish_reason=reason,
             stopped_by=answer.stopped_by,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from adapters.mlx.text.answer import AnswerText, WrittenCall
+from adapters.mlx.text.answer import Answer, WrittenCall
 from adapters.protocol.generation import FinishReason, Sampling
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class GenerationRequest:
     max_tokens: int
     sampling: Sampling
     seed: int
-    answer: AnswerText
+    answer: Answer
     cache_key: str
     on_event: Callable[["GenerationRequest", RequestEvent], None]
     processors: Sequence[LogitsProcessor] = ()

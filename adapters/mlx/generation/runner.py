@@ -205,7 +205,7 @@ class RowRunner(ABC):
             request.detokenizer.finalize()
         text, reasoning = request.answer.add(request.detokenizer.last_segment)
         if finish_reason:
-            rest = request.answer.finish()
+            rest = request.answer.finish(cut=finish_reason == "length")
             text, reasoning = text + rest[0], reasoning + rest[1]
         calls = request.answer.closed_calls()
         if text or reasoning or calls:

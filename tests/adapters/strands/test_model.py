@@ -192,12 +192,13 @@ def test_calls_in_the_form_of_another_family_are_read_by_its_own_parser(tmp_path
     assert "<function=add>" in text_of(asked.messages[-1])
 
 
-def test_a_call_of_a_tool_that_does_not_exist_is_answered_with_an_error() -> None:
-    with saying(call("subtract", "{}"), "I cannot."):
+def test_a_call_of_a_tool_that_was_not_offered_is_text() -> None:
+    with saying(call("subtract", "{}"), "never asked for") as left:
         asked = agent(add)
         result = asked("Subtract.")
-    assert str(result).strip() == "I cannot."
-    assert asked.messages[2]["content"][0]["toolResult"]["status"] == "error"
+    assert left
+    assert result.stop_reason == "end_turn"
+    assert text_of(asked.messages[-1]).strip() == call("subtract", "{}")
 
 
 def test_a_call_inside_reasoning_is_not_made() -> None:

@@ -5,8 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.mlx.text.answer import AnswerText, Markers
+from adapters.mlx.text.calls.families import FAMILIES
+from adapters.mlx.text.calls.reader import CallReader
 
-MARKERS = Markers("<think>", "</think>", "<tool_call>", "</tool_call>")
+MARKERS = Markers("<think>", "</think>")
+ONE, TWO = '{"name": "f", "arguments": {"n": 1}}', '{"name": "f", "arguments": {"n": 2}}'
+
+
+def reader() -> CallReader:
+    return CallReader(FAMILIES["json_tools"], ["f"])
 
 
 def fed(answer: AnswerText, *pieces: str) -> AnswerText:
@@ -46,20 +53,26 @@ def test_empty_reasoning_leaves_no_blank_lines() -> None:
 
 
 def test_tool_calls_are_kept_apart_when_tools_are_offered() -> None:
-    answer = fed(AnswerText(MARKERS, tools=True), "Let me see.<tool_call>{1}</tool_call>\n<tool_call>{2}</tool_call>")
+    said = f"Let me see.<tool_call>{ONE}</tool_call>\n<tool_call>{TWO}</tool_call>"
+    answer = fed(AnswerText(MARKERS, calls=reader()), said)
     first, second = answer.tool_calls
-    assert (first.text, second.text, answer.text) == ("{1}", "{2}", "Let me see.\n")
+    assert (first.calls[0].arguments, second.calls[0].arguments) == ({"n": 1}, {"n": 2})
+    assert (first.text, answer.text) == (f"<tool_call>{ONE}</tool_call>", "Let me see.\n")
     assert (first.after, second.after) == (11, 12)
 
 
 def test_a_tool_call_is_told_once_and_only_when_it_is_closed() -> None:
-    answer = AnswerText(MARKERS, tools=True)
-    told = list[str]()
-    for piece in ("<tool_call>{1", "}</tool_", "call> and <tool_call>{2}</tool_call><tool_call>{3", ""):
+    answer = AnswerText(MARKERS, calls=reader())
+    told = list[list[int]]()
+    for piece in (
+        f"<tool_call>{ONE[:-2]}", "}}</tool_", f"call> and <tool_call>{TWO}</tool_call><tool_call>{ONE[:-2]}", "",
+    ):  # fmt: skip
         answer.add(piece)
-        told.append(" ".join(call.text for call in answer.closed_calls()))
-    assert told == ["", "", "{1} {2}", ""]
-    assert not answer.tool_calls[-1].closed
+        told.append([call.calls[0].arguments["n"] for call in answer.closed_calls()])
+    assert told == [[], [], [1, 2], []]
+    answer.finish(cut=True)
+    assert answer.closed_calls() == []
+    assert answer.text == f" and <tool_call>{ONE[:-2]}"
 
 
 def test_tool_markup_is_text_when_no_tools_are_offered() -> None:
