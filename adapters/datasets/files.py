@@ -11,6 +11,7 @@ from typing import Any
 from adapters.datasets.rows import Row
 from adapters.errors import InvalidRequest
 from adapters.files import open_file
+from adapters.protocol.surrogates import whole_value
 
 LARGEST_FILE = 4 << 30
 _LONGEST_LINE = 64 << 20
@@ -50,7 +51,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 def _row(line: bytes, name: str, number: int) -> Row:
     origin = f"{name}, line {number}"
     try:
-        entry = json.loads(line)
+        entry = whole_value(json.loads(line))
     except (ValueError, RecursionError) as error:
         raise _wrong(origin, f"no JSON ({error})") from error
     if not isinstance(entry, dict):
@@ -144,7 +145,7 @@ def _call(call: Any, index: int, origin: str) -> dict[str, Any]:
     arguments = function.get("arguments") or {}
     if isinstance(arguments, str):
         try:
-            arguments = json.loads(arguments)
+            arguments = whole_value(json.loads(arguments))
         except ValueError as error:
             raise _wrong(origin, f"messages[{index}] has a tool call whose arguments are no JSON") from error
     if not isinstance(arguments, dict):

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from adapters.protocol.content import Turn
+from adapters.protocol.surrogates import whole_value
 from adapters.protocol.wire import Wire
 
 FinishReason = Literal["stop", "length", "cancelled"]
@@ -46,6 +47,12 @@ class Generate(Wire):
     thinking: bool = False
     sampling: Sampling = Sampling()
     offline: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole(cls, given: Any) -> Any:
+        """Take text that a program cut within a character: its lone surrogates become U+FFFD."""
+        return whole_value(given)
 
 
 class Usage(Wire):

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from adapters.errors import InvalidRequest
+from adapters.protocol.surrogates import whole_text, whole_value
 from adapters.recordings.conversation import Conversation, RecordedMessage, ToolCall, ToolSpecification
 
 
@@ -15,6 +16,7 @@ def from_jsonl(lines: Iterable[str], source: str) -> list[Conversation]:
 
     Raises InvalidRequest with the number of the line that is wrong.
     """
+    source = whole_text(source)
     entries = [(number, _entry(number, line, source)) for number, line in enumerate(lines, 1) if line.strip()]
     if not entries:
         raise InvalidRequest(f"{source} is empty; give a JSONL file with conversations")
@@ -31,7 +33,7 @@ def from_jsonl(lines: Iterable[str], source: str) -> list[Conversation]:
 
 def _entry(number: int, line: str, source: str) -> dict[str, Any]:
     try:
-        entry = json.loads(line)
+        entry = whole_value(json.loads(line))
     except ValueError as error:
         raise InvalidRequest(f"{source}, line {number}: no JSON ({error}); correct the line or remove it") from error
     if not isinstance(entry, dict):
@@ -74,7 +76,7 @@ def _openai_message(message: dict[str, Any]) -> RecordedMessage:
 def _openai_call(call: dict[str, Any]) -> ToolCall:
     function = call["function"]
     arguments = function.get("arguments") or {}
-    parsed = json.loads(arguments) if isinstance(arguments, str) else arguments
+    parsed = whole_value(json.loads(arguments)) if isinstance(arguments, str) else arguments
     return ToolCall.model_validate({"id": call.get("id"), "name": function["name"], "arguments": parsed})
 
 

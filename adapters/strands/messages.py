@@ -10,6 +10,7 @@ from strands.types.content import Messages, SystemContentBlock
 from strands.types.tools import ToolChoice, ToolSpec
 
 from adapters.errors import InvalidRequest
+from adapters.protocol.surrogates import whole_value
 
 # What model providers take for a tool's name, and MCP clients with them.
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -29,7 +30,7 @@ def turns(
     made: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
     for message in messages:
         made += _assistant(message["content"]) if message["role"] == "assistant" else _user(message["content"], sees)
-    return made
+    return whole_value(made)
 
 
 def tools(specs: Iterable[ToolSpec] | None) -> list[dict[str, Any]]:

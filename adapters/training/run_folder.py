@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from adapters.places import runs_folder
 from adapters.protocol.jobs import Progress
 from adapters.protocol.training import Train, Trained, TrainingState
+from adapters.protocol.wire import json_of
 
 LOCK, DETACHED, LOG = "trainer.lock", "detached", "trainer.log"
 # Names the last complete checkpoint.
@@ -58,8 +59,8 @@ def run_folder(job: str) -> Path:
 def write(path: Path, content: BaseModel) -> None:
     """Write a file of a run whole or not at all, for this user alone."""
     draft = path.with_name(f".{path.name}.part")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(content.model_dump_json())
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(json_of(content))
     draft.replace(path)
 
 
