@@ -12,6 +12,7 @@ from mlx_lm.utils import load_config, load_tokenizer
 from mlx_lm.utils import load_model as load_text
 
 from adapters.errors import UnsafeModel, UnsupportedModel
+from adapters.mlx.text.template_probes import form_of
 from adapters.models.abilities import runs_remote_code, speech_family
 from adapters.models.card import ModelCard, read_config
 
@@ -30,11 +31,22 @@ def read_reader(name: str, card: ModelCard) -> Reader:
         return Reader()
     try:
         tokenizer = load_tokenizer(card.folder, eos_token_ids=load_config(card.folder).get("eos_token_id"))
-        return Reader(tokenizer, _processor(card.folder) if "vision" in card.abilities else None)
+        processor = _processor(card.folder) if "vision" in card.abilities else None
+        _share_template(tokenizer, processor)
+        form_of(tokenizer)  # found now: a request renders what it asks, and no probes
+        return Reader(tokenizer, processor)
     except Exception as error:  # transformers raises what it likes for a damaged tokenizer
         raise UnsupportedModel(
             f"the tokenizer of {name} cannot be read: {_reason(error)}. Download the model again"
         ) from error
+
+
+def _share_template(tokenizer: Any, processor: Any) -> None:
+    """Give the tokenizer the chat template that its folder holds for the processor alone."""
+    template = getattr(processor, "chat_template", None)
+    if template is not None and not tokenizer.has_chat_template:
+        tokenizer.chat_template = template
+        tokenizer.has_chat_template = True
 
 
 def _processor(folder: Path) -> Any:

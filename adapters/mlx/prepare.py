@@ -4,6 +4,7 @@ Runs on the engine's preparing thread, one request at a time. Imports MLX; evalu
 """
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mlx_lm.sample_utils import make_logits_processors
@@ -13,9 +14,12 @@ from adapters.mlx.generation.request import LogitsProcessor, Row
 from adapters.mlx.generation.runner import RowRunner
 from adapters.mlx.residency import Leased, Loaded
 from adapters.mlx.text.answer import AnswerText, WrittenCall, markers_of
+from adapters.mlx.text.arrangement import arranged, notes_of
 from adapters.mlx.text.chat import Prompt, ends_with, render
+from adapters.mlx.text.plain_tools import CALL_END, CALL_START, read_plain_call
 from adapters.mlx.text.schema import Reasoning, SchemaMask, compile_schema, grammar_tokenizer
-from adapters.protocol.content import TextPart, media_of, parts_of
+from adapters.mlx.text.template_probes import form_of
+from adapters.protocol.content import media_of
 from adapters.protocol.generation import Generate, MadeCall
 
 logger = logging.getLogger(__name__)
@@ -34,7 +38,10 @@ def make_row(leased: Leased, work: Generate, index: int, random_seed: int, media
         raise InvalidRequest(
             f"top_k={work.sampling.top_k} is not below this model's {vocabulary} tokens; leave it out to allow all"
         )
-    answer = AnswerText(markers_of(tokenizer), in_reasoning=prompt.in_reasoning, tools=bool(work.tools), stop=work.stop)
+    markers = markers_of(tokenizer)
+    if form_of(tokenizer).plain_tools:
+        markers = replace(markers, tool_start=CALL_START, tool_end=CALL_END)
+    answer = AnswerText(markers, in_reasoning=prompt.in_reasoning, tools=bool(work.tools), stop=work.stop)
     # Each conversation of a call draws from a seed of its own, or equal prompts would get equal answers.
     seed = random_seed if work.sampling.seed is None else work.sampling.seed + index
     return Row(
@@ -47,6 +54,7 @@ def make_row(leased: Leased, work: Generate, index: int, random_seed: int, media
         on_event=lambda _: None,
         processors=_processors(loaded, work, prompt),
         boundaries=prompt.boundaries,
+        notes=prompt.notes,
         sight=sight,
         adapter=leased.adapter,
     )
@@ -60,11 +68,9 @@ def make_prompt(loaded: Loaded, work: Generate, index: int, media: "Media") -> t
     if media_of(conversation):
         sight = _looked(loaded, conversation, work, media)
         opened = tokenizer.has_thinking and ends_with(tokenizer, sight.tokens, tokenizer.think_start)
-        prompt = Prompt(sight.key, [], opened)
+        prompt = Prompt(sight.key, [], opened, notes_of(form_of(tokenizer), conversation, work.tools))
     else:
-        prompt = render(
-            tokenizer, _plain(conversation), work.tools, work.thinking, checkpoints=not loaded.runner.trimmable
-        )
+        prompt = render(tokenizer, conversation, work.tools, work.thinking, checkpoints=not loaded.runner.trimmable)
     if not prompt.tokens:
         raise InvalidRequest("the prompt has no tokens; write something")
     return prompt, sight
@@ -75,13 +81,14 @@ def read_call(tokenizer: Any, call: WrittenCall, tools: list[dict[str, Any]]) ->
 
     What cannot be read is given as written, and so is a call that was cut before its end marker.
     """
-    start, end = tokenizer.tool_call_start or "", tokenizer.tool_call_end or ""
+    plain = form_of(tokenizer).plain_tools
+    start, end = (CALL_START, CALL_END) if plain else (tokenizer.tool_call_start or "", tokenizer.tool_call_end or "")
     cut = not call.closed and bool(end)
     made = MadeCall(written=f"{start}{call.text}{'' if cut else end}", after=call.after)
     try:
         if cut:
             raise ValueError("it was cut")
-        parsed: Any = tokenizer.tool_parser(call.text, tools)
+        parsed: Any = read_plain_call(call.text) if plain else tokenizer.tool_parser(call.text, tools)
         read = parsed if isinstance(parsed, list) else [parsed]
         return [
             MadeCall(written=made.written, after=made.after, name=one["name"], arguments=one.get("arguments") or {})
@@ -98,19 +105,10 @@ def _looked(loaded: Loaded, conversation: list[dict[str, Any]], work: Generate, 
     template: dict[str, Any] = {"enable_thinking": work.thinking}
     if work.thinking and not loaded.tokenizer.has_thinking:
         raise UnsupportedModel("this model has no thinking mode; leave `thinking` out, or choose a reasoning model")
-    if work.tools:
-        template["tools"] = work.tools
-    return look(loaded.model, loaded.reader.processor, conversation, media, loaded.name, **template)
-
-
-def _plain(conversation: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The messages with text that came in parts put together."""
-    return [
-        turn | {"content": "\n".join(part.text for part in parts_of(turn["content"]) if isinstance(part, TextPart))}
-        if isinstance(turn.get("content"), list)
-        else turn
-        for turn in conversation
-    ]
+    handed, tools = arranged(form_of(loaded.tokenizer), conversation, work.tools)
+    if tools:
+        template["tools"] = tools
+    return look(loaded.model, loaded.reader.processor, handed, media, loaded.name, **template)
 
 
 def _check_room(prompt_tokens: int, max_tokens: int, context: int, name: str) -> int:

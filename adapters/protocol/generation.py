@@ -86,7 +86,8 @@ class MadeCall(Wire):
 class Completion(Wire):
     """One answer. `tool_calls` are those that the model made of the tools that it was offered, in order.
 
-    `stopped_by` is the stop string that ended it, None when the model ended it by itself or was cut.
+    `stopped_by` is the stop string that ended it, None when the model ended it by itself or was cut. `notes` say what a
+    user should know about how the model was asked.
     """
 
     text: str
@@ -98,6 +99,7 @@ class Completion(Wire):
     usage: Usage
     timing: Timing
     error: dict[str, str] | None = None
+    notes: list[str] = []
 
 
 class Seen(Wire):

@@ -109,6 +109,7 @@ class PendingAnswer:
                 tokens_per_second=round((row.completion_tokens - 1) / writing, 2) if writing > 0 else None,
             ),
             error=error,
+            notes=list(row.notes),
         )
 
     def _checked(self, text: str, reason: str) -> tuple[Any, dict[str, str] | None]:

@@ -50,6 +50,7 @@ class Row:
 
     `tokens` of a prompt with pictures are its key: what the pictures hold stands among them, the real ones in `sight`.
     `boundaries` are the places in the prompt, in tokens, where a cache that cannot be trimmed is worth keeping.
+    `notes` are told with the answer.
     """
 
     tokens: list[int]
@@ -61,6 +62,7 @@ class Row:
     on_event: Callable[[RowEvent], None]
     processors: Sequence[LogitsProcessor] = ()
     boundaries: Sequence[int] = ()
+    notes: Sequence[str] = ()
     sight: "Sight | None" = None
     adapter: "LoadedAdapter | None" = None
     asked: float = field(default_factory=time.monotonic)
