@@ -17,7 +17,9 @@ def arranged(form: TemplateForm, messages: list[Message], tools: Tools) -> tuple
         made, tools = _in_words(made, tools), []
     else:
         made = _native(form, made)
-    return made if form.has_system else _without_system(made), tools
+    calls = any(one.get("tool_calls") for one in made)
+    has_system = form.has_system and (form.has_system_with_calls or not calls)
+    return made if has_system else _without_system(made), tools
 
 
 def notes_of(form: TemplateForm, messages: list[Message], tools: Tools) -> list[str]:

@@ -13,6 +13,9 @@ from adapters.mlx.text.shown import check_shown
 from adapters.mlx.text.template_form import Message
 from adapters.mlx.text.template_probes import form_of
 
+# Characters in which the marks at a prompt's beginning stand.
+_BEGINNING = 256
+
 
 @dataclass(frozen=True)
 class Prompt:
@@ -95,6 +98,13 @@ def opened_once(tokenizer: Any, text: str) -> list[int]:
     if after and bare[-len(after) :] == after and tokens[-len(after) :] == after:
         tokens = tokens[: -len(after)]
     return tokens
+
+
+def begins_as_read(tokenizer: Any, text: str) -> bool:
+    """Whether a rendered prompt begins already with what the tokenizer would put before it, such as <bos>."""
+    before, after = _put_around(tokenizer)
+    beginning = list(tokenizer.encode(text[:_BEGINNING], add_special_tokens=False))
+    return bool(after) or beginning[: len(before)] == before
 
 
 def _put_around(tokenizer: Any) -> tuple[list[int], list[int]]:

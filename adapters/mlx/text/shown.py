@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import Any
 
 from adapters.errors import UnsupportedModel
-from adapters.protocol.content import TextPart, parts_of
 
 Message = dict[str, Any]
 
@@ -50,9 +49,12 @@ def check_shown(
 
 
 def _texts(message: Message) -> Iterator[str]:
-    for part in parts_of(message.get("content")):
-        if isinstance(part, TextPart) and part.text.strip():
-            yield part.text.strip()
+    content = message.get("content")
+    if isinstance(content, str):
+        content = [{"type": "text", "text": content}]
+    for part in content or []:
+        if part["type"] == "text" and part["text"].strip():
+            yield part["text"].strip()
 
 
 class _Drawn:

@@ -21,6 +21,7 @@ class TemplateForm:
 
     contents: dict[str, ContentForm] = field(default_factory=dict[str, ContentForm])
     has_system: bool = True
+    has_system_with_calls: bool = True
     plain_tools: bool = True
     arguments_as_text: bool = False
     empty_content: Literal[""] | None = ""  # of a message that only calls

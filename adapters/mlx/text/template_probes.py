@@ -98,7 +98,8 @@ def _with_tools(form: TemplateForm, tokenizer: Any, draw: Draw) -> TemplateForm:
             shows_words_beside_calls=beside,
         )
         if _calls_are_shown(tried, draw):
-            return tried
+            # Mistral's templates lose the system turn where the last message is a result.
+            return tried if _system_is_shown(tried, draw) else replace(tried, has_system_with_calls=False)
     return form
 
 
@@ -119,6 +120,11 @@ def _calls_are_shown(form: TemplateForm, draw: Draw) -> bool:
     one, two = _calling("", 1), _calling(_BESIDE, 2)
     words = (_BESIDE,) if form.shows_words_beside_calls else ()
     return _drawn_whole(form, draw, one, _VALUES[:1]) and _drawn_whole(form, draw, two, _VALUES, *words)
+
+
+def _system_is_shown(form: TemplateForm, draw: Draw) -> bool:
+    messages = [{"role": "system", "content": _TOLD}, *_calling("", 1)]
+    return form.has_system and _drawn_whole(form, draw, messages, _VALUES[:1], _TOLD)
 
 
 def _calling(text: str, count: int) -> list[Message]:
