@@ -163,8 +163,8 @@ def _one_call_a_message(messages: list[Message]) -> list[Message]:
     while left:
         one = left.pop(0)
         calls = one.get("tool_calls") or []
-        if len(calls) < 2:
-            made.append(one)
+        if len(calls) < 2 or not left or left[0]["role"] != "tool":
+            made.append(one)  # calls without results are the answer itself
             continue
         results = list[Message]()
         while left and left[0]["role"] == "tool":

@@ -24,7 +24,7 @@ class TemplateForm:
     has_system_with_calls: bool = True
     plain_tools: bool = True
     arguments_as_text: bool = False
-    empty_content: Literal[""] | None = ""  # of a message that only calls
+    empty_content: Literal[""] | None = ""  # of a message that only calls; None: it has none
     short_ids: bool = False
     named_results: bool = False
     one_call_a_message: bool = False
