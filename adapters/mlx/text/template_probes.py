@@ -28,14 +28,16 @@ _LONG_IDS = ("call_0_qv_first", "call_0_qv_second")
 # What a list of parts, or the arguments of a call, are written as where a template takes them for text.
 _AS_PYTHON = ("{'type': 'text'", f"'{_NAME}': '")
 
-_known: WeakKeyDictionary[Any, TemplateForm] = WeakKeyDictionary()
+# By tokenizer: the template that was probed, and its form.
+_known: WeakKeyDictionary[Any, tuple[Any, TemplateForm]] = WeakKeyDictionary()
 
 
 def form_of(tokenizer: Any) -> TemplateForm:
     """Return the form that an `mlx_lm` tokenizer's template reads. Found at the first call, with some tens of renderings."""
-    if tokenizer not in _known:
-        _known[tokenizer] = _found(tokenizer) if tokenizer.has_chat_template else NO_TEMPLATE
-    return _known[tokenizer]
+    template = tokenizer.chat_template if tokenizer.has_chat_template else None
+    if tokenizer not in _known or _known[tokenizer][0] != template:
+        _known[tokenizer] = template, _found(tokenizer) if tokenizer.has_chat_template else NO_TEMPLATE
+    return _known[tokenizer][1]
 
 
 def reads_calls(tokenizer: Any) -> bool:
