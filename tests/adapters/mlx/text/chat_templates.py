@@ -14,8 +14,9 @@ PARTS_FOR_USERS = (
     "{{ part['text'] }}{%- endfor %}{%- else %}{{ m.content | trim }}{%- endif %}<|im_end|>\n{%- endfor %}" + ASK
 )
 NAMED_CONTENT = (
-    "{%- for m in messages %}{{ m.role }}: {%- for part in m.content | selectattr('type', 'equalto', 'text') %}"
-    "{{ part['content'] }}{%- endfor %}\n{%- endfor %}" + ASK
+    "{%- for m in messages %}<|im_start|>{{ m.role }}\n"
+    "{%- for part in m.content | selectattr('type', 'equalto', 'text') %}{{ part['content'] }}{%- endfor %}"
+    "<|im_end|>\n{%- endfor %}" + ASK
 )
 
 # Turns that are not shown, or not where they stand.
@@ -41,7 +42,7 @@ OBJECTS = OFFER + (
     "{%- endfor %}<|im_end|>\n{%- endfor %}" + ASK
 )
 CONCATENATED = OFFER + (
-    "{%- for m in messages %}{%- if m.tool_calls %}{%- for call in m.tool_calls %}"
+    "{%- for m in messages %}{%- if m.tool_calls %}<|im_start|>assistant\n{%- for call in m.tool_calls %}"
     "{{ '<tool_call>\n{\"name\": \"' + call['function']['name'] + '\", \"arguments\": ' + call['function']['arguments'] "
     "+ '}\n</tool_call>' }}{%- endfor %}<|im_end|>\n{%- else %}{{ '<|im_start|>' + m.role + '\n' + m.content "
     "+ '<|im_end|>\n' }}{%- endif %}{%- endfor %}" + ASK

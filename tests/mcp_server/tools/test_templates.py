@@ -1,0 +1,52 @@
+"""What a client asks reaches the model whatever its chat template reads, or the call is refused with the reason."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.adapters.mlx.text import chat_templates
+from tests.running import Home, answer, text
+from tests.scripted_models import scripted_model
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("kind", ["STRINGS", "PARTS", "NAMED_CONTENT", "NO_SYSTEM"])
+async def test_every_word_of_a_question_is_read(kind: str, shared_home: Home, tmp_path: Path) -> None:
+    folder = scripted_model(tmp_path / "model", getattr(chat_templates, kind))
+    async with shared_home.client("--allow", str(tmp_path)) as client:
+
+        async def read(**arguments: Any) -> int:
+            told = answer(await client.call_tool("generate", {"model": str(folder), "max_tokens": 4} | arguments))
+            assert told["text"] == "Yes."
+            return told["usage"]["prompt_tokens"]
+
+        # A token of this model is one byte.
+        first, longer = await read(prompt="Is it so?"), await read(prompt="Is it so, or is it not?")
+        assert longer - first == len("Is it so, or is it not?") - len("Is it so?")
+        spoken = [{"role": "user", "content": "A?"}, {"role": "assistant", "content": "B."}]
+        asked = {"role": "user", "content": "C?"}
+        assert await read(messages=[*spoken, asked], system="D.") > await read(messages=[*spoken, asked])
+
+
+async def test_a_question_that_is_left_out_is_refused(shared_home: Home, tmp_path: Path) -> None:
+    folder = scripted_model(tmp_path / "model", chat_templates.LAST_ONLY)
+    async with shared_home.client("--allow", str(tmp_path)) as client:
+        given: dict[str, Any] = {"model": str(folder), "prompt": "Is it so?"}
+        assert answer(await client.call_tool("generate", given))["text"] == "Yes."
+        told = answer(await client.call_tool("generate", given | {"system": "Be brief."}))
+        assert "first user's message" in told["note"]
+        turns = [{"role": role, "content": f"{role} says it"} for role in ("user", "assistant", "user")]
+        refused = await client.call_tool("generate", {"model": str(folder), "messages": turns})
+        assert refused.is_error
+        assert "this model's chat template leaves out what the" in text(refused)
+
+
+async def test_a_system_prompt_without_a_place_is_told_of(shared_home: Home, tmp_path: Path) -> None:
+    folder = scripted_model(tmp_path / "model", chat_templates.NO_SYSTEM)
+    async with shared_home.client("--allow", str(tmp_path)) as client:
+        given = {"model": str(folder), "prompt": "Is it so?", "system": "Be brief."}
+        told = answer(await client.call_tool("generate", given))
+    assert told["text"] == "Yes."
+    assert "no place for a system prompt" in told["note"]
