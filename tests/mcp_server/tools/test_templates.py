@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests.adapters.mlx.text import chat_templates
+from tests.picture_models import random_mistral3
 from tests.running import Home, answer, text
 from tests.scripted_models import scripted_model
 
@@ -50,3 +52,17 @@ async def test_a_system_prompt_without_a_place_is_told_of(shared_home: Home, tmp
         told = answer(await client.call_tool("generate", given))
     assert told["text"] == "Yes."
     assert "no place for a system prompt" in told["note"]
+
+
+async def test_a_picture_is_described_where_only_the_tokenizer_has_a_template(
+    shared_home: Home, tmp_path: Path
+) -> None:
+    folder = random_mistral3(tmp_path / "model")
+    Image.new("RGB", (112, 112), "red").save(tmp_path / "red.png")
+    async with shared_home.client("--allow", str(tmp_path)) as client:
+
+        async def read(prompt: str) -> int:
+            given = {"model": str(folder), "images": [str(tmp_path / "red.png")], "prompt": prompt, "max_tokens": 4}
+            return answer(await client.call_tool("describe-image", given))["usage"]["prompt_tokens"]
+
+        assert await read("What is it, and why?") - await read("What is it?") == len(", and why")

@@ -1,0 +1,98 @@
+"""Families that hand pictures over in their own way: what is asked and shown reaches them as in mlx_vlm."""
+
+import random
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from mlx_lm.utils import load_tokenizer
+from mlx_vlm import stream_generate
+from mlx_vlm.models.internvl_chat.processor import InternVLChatProcessor, InternVLImageProcessor
+from mlx_vlm.prompt_utils import apply_chat_template
+from mlx_vlm.utils import load
+from PIL import Image
+
+from adapters.errors import UnsupportedModel
+from adapters.mlx.text.images import look
+from adapters.mlx.text.picture_template import rendered_with_pictures
+from tests.adapters.mlx.generation.test_vision import Batch, opened, picture
+from tests.picture_models import TEMPLATE, random_gemma4, random_mistral3
+from tests.scripted_models import scripted_model
+
+QUESTIONS = ("What is it?", "How many are there, and of which color?")
+
+
+def noise(seed: int) -> Image.Image:
+    return Image.frombytes("RGB", (112, 112), random.Random(seed).randbytes(3 * 112 * 112))
+
+
+def reference(model: Any, image: Image.Image, question: str, max_tokens: int = 8) -> str:
+    """What mlx_vlm writes for its own prompt."""
+    prompt: Any = apply_chat_template(model[2], model[0].config, question, num_images=1)
+    given: Any = [image]
+    stream = stream_generate(model[0], model[2], prompt, image=given, max_tokens=max_tokens, temperature=0.0)
+    tokens = [response.token for response in stream][:max_tokens]
+    detokenizer = model[1].detokenizer
+    for token in tokens:
+        if token not in model[1].eos_token_ids:
+            detokenizer.add_token(token)
+    detokenizer.finalize()
+    return detokenizer.text
+
+
+@pytest.mark.parametrize("family", [random_gemma4, random_mistral3])
+def test_answers_about_pictures_equal_mlx_vlm(family: Any, tmp_path: Path) -> None:
+    model = opened(family(tmp_path))
+    batch, written = Batch(model), set[str]()
+    for seed in range(3):
+        for question in QUESTIONS:
+            mine = batch.answer([noise(seed)], question, max_tokens=8)
+            assert mine == reference(model, noise(seed), question)
+            written.add(mine)
+    assert len(written) > 2  # it depends on what is shown and asked
+
+
+def test_a_template_of_the_tokenizer_serves_a_processor_that_has_none(tmp_path: Path) -> None:
+    model, processor = load(str(random_mistral3(tmp_path)))
+    assert getattr(processor, "chat_template", None) is None
+    turns = [
+        {"role": "user", "content": [{"type": "image", "source": "a"}, {"type": "text", "text": "What is it?"}]},
+        {"role": "assistant", "content": "A dot."},
+        {"role": "user", "content": "Which color?"},
+    ]
+    seen = look(model, processor, turns, {"a": picture(noise(1))}, "m")
+    drawn = processor.tokenizer.decode(seen.tokens)
+    assert drawn.startswith("<bos><|turn|>user")
+    assert drawn.count("<bos>") == 1
+    assert drawn.index("[IMG]") < drawn.index("What is it?") < drawn.index("A dot.") < drawn.index("Which color?")
+
+
+def internvl(folder: Path) -> Any:
+    tokenizer: Any = load_tokenizer(scripted_model(folder, None, says=["<IMG_CONTEXT>"]))
+    return InternVLChatProcessor(InternVLImageProcessor(size=28), tokenizer._tokenizer, num_image_token=1)
+
+
+def asked(*texts: str) -> list[dict[str, Any]]:
+    parts: list[dict[str, Any]] = [{"type": "text", "text": text} for text in texts]
+    return [{"role": "user", "content": [{"type": "image"}, *parts]}]
+
+
+def test_a_question_about_a_picture_is_in_internvls_prompt(tmp_path: Path) -> None:
+    model = SimpleNamespace(config=SimpleNamespace(model_type="internvl_chat"))
+    drawn = rendered_with_pictures(model, internvl(tmp_path), asked("What color is the sky?"), "m", {})
+    assert "<image>\nWhat color is the sky?" in drawn
+
+
+@pytest.mark.parametrize(
+    ("template", "lost"),
+    [
+        (TEMPLATE.replace("{{ part.text }}", ""), "leaves out what the user says"),
+        (TEMPLATE.replace("IMAGE", ""), "leaves out the pictures"),
+    ],
+)
+def test_a_question_or_picture_that_is_left_out_is_refused(template: str, lost: str, tmp_path: Path) -> None:
+    model, processor = load(str(random_mistral3(tmp_path)))
+    processor.tokenizer.chat_template = template
+    with pytest.raises(UnsupportedModel, match=lost):
+        rendered_with_pictures(model, processor, asked("What color is the sky?"), "m", {})
