@@ -43,10 +43,13 @@ def read_reader(name: str, card: ModelCard) -> Reader:
 
 def _share_template(tokenizer: Any, processor: Any) -> None:
     """Give the tokenizer the chat template that its folder holds for the processor alone."""
-    template = getattr(processor, "chat_template", None)
-    if template is not None and not tokenizer.has_chat_template:
-        tokenizer.chat_template = template
-        tokenizer.has_chat_template = True
+    if processor is None or tokenizer.has_chat_template:
+        return
+    for one in (processor, getattr(processor, "tokenizer", None)):
+        if (template := getattr(one, "chat_template", None)) is not None:
+            tokenizer.chat_template = template
+            tokenizer.has_chat_template = True
+            return
 
 
 def _processor(folder: Path) -> Any:

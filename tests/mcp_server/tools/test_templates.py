@@ -1,5 +1,6 @@
 """What a client asks reaches the model whatever its chat template reads, or the call is refused with the reason."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -66,3 +67,18 @@ async def test_a_picture_is_described_where_only_the_tokenizer_has_a_template(
             return answer(await client.call_tool("describe-image", given))["usage"]["prompt_tokens"]
 
         assert await read("What is it, and why?") - await read("What is it?") == len(", and why")
+
+
+async def test_rows_whose_questions_are_left_out_are_not_trained_on(shared_home: Home, tmp_path: Path) -> None:
+    folder = scripted_model(tmp_path / "model", chat_templates.MUTE)
+    parts = [{"type": "text", "text": "Is it so?"}]
+    said = [{"role": "user", "content": parts}, {"role": "assistant", "content": "It is."}]
+    (tmp_path / "rows.jsonl").write_text(f"{json.dumps({'messages': said})}\n" * 3)
+    given = {"adapter": "lost", "model": str(folder), "dataset": str(tmp_path / "rows.jsonl"), "validation": 0}
+    async with shared_home.client("--allow", str(tmp_path)) as client:
+        refused = await client.call_tool("train-adapter", given | {"iterations": 1, "evaluate": False})
+        while not refused.is_error:
+            told = answer(refused)
+            assert told["state"] not in ("done", "cancelled"), told
+            refused = await client.call_tool("check-job", {"job": told["job"], "wait_seconds": 40})
+    assert "rows.jsonl, line 1: this model's chat template leaves out what the user says ('Is it so?')" in text(refused)

@@ -1,5 +1,6 @@
 """Families that hand pictures over in their own way: what is asked and shown reaches them as in mlx_vlm."""
 
+import json
 import random
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,8 +15,11 @@ from mlx_vlm.utils import load
 from PIL import Image
 
 from adapters.errors import UnsupportedModel
+from adapters.mlx.loading import read_reader
+from adapters.mlx.text.chat import render
 from adapters.mlx.text.images import look
 from adapters.mlx.text.picture_template import rendered_with_pictures
+from adapters.models.card import read_card
 from tests.adapters.mlx.generation.test_vision import Batch, opened, picture
 from tests.picture_models import TEMPLATE, random_gemma4, random_mistral3
 from tests.scripted_models import scripted_model
@@ -66,6 +70,17 @@ def test_a_template_of_the_tokenizer_serves_a_processor_that_has_none(tmp_path: 
     assert drawn.startswith("<bos><|turn|>user")
     assert drawn.count("<bos>") == 1
     assert drawn.index("[IMG]") < drawn.index("What is it?") < drawn.index("A dot.") < drawn.index("Which color?")
+
+
+@pytest.mark.parametrize("family", [random_gemma4, random_mistral3])
+def test_a_template_beside_the_processor_serves_questions_without_pictures(family: Any, tmp_path: Path) -> None:
+    folder = family(tmp_path)
+    named = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "chat_template.json").write_text(json.dumps({"chat_template": named.pop("chat_template")}))
+    (folder / "tokenizer_config.json").write_text(json.dumps(named))
+    tokenizer = read_reader("m", read_card(folder)).tokenizer
+    prompt = render(tokenizer, [{"role": "user", "content": "What is it?"}], [], False, checkpoints=False)
+    assert tokenizer.decode(prompt.tokens) == "<bos><|turn|>userWhat is it?<eos><|turn|>assistant"
 
 
 def internvl(folder: Path) -> Any:
