@@ -83,7 +83,8 @@ def _tokenizer(folder: Path, marks: tuple[str, ...], image: str, named: dict[str
         "chat_template": TEMPLATE.replace("IMAGE", image),
     }  # fmt: skip
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
-    return {mark: tokenizer.token_to_id(mark) for mark in (*MARKS, *marks)} | {"size": tokenizer.get_vocab_size()}
+    ids = {mark: tokenizer.token_to_id(mark) or 0 for mark in (*MARKS, *marks)}
+    return ids | {"size": tokenizer.get_vocab_size()}
 
 
 def _save(folder: Path, config: dict[str, Any]) -> None:

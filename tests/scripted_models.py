@@ -30,7 +30,7 @@ def scripted_model(
     tokenizer.add_special_tokens([AddedToken(mark, special=True, normalized=False) for mark in MARKS])
     tokenizer.add_tokens([AddedToken(piece, special=False, normalized=False) for piece in says])
     if bos:
-        first = (MARKS[0], tokenizer.token_to_id(MARKS[0]))
+        first = (MARKS[0], _id(tokenizer, MARKS[0]))
         tokenizer.post_processor = processors.TemplateProcessing(f"{MARKS[0]} $A", None, [first])  # pyright: ignore[reportAttributeAccessIssue]
     tokenizer.save(str(folder / "tokenizer.json"))
     config: dict[str, Any] = {
@@ -45,7 +45,7 @@ def scripted_model(
 
 
 def _save(folder: Path, tokenizer: Tokenizer, says: list[str]) -> None:
-    size, end = tokenizer.get_vocab_size(), tokenizer.token_to_id(END)
+    size, end = tokenizer.get_vocab_size(), _id(tokenizer, END)
     config: dict[str, Any] = {
         "model_type": "qwen3", "vocab_size": size, "hidden_size": size, "num_hidden_layers": 1, "intermediate_size": 8,
         "num_attention_heads": 1, "num_key_value_heads": 1, "head_dim": 8, "rms_norm_eps": 1e-6, "rope_theta": 1e4,
@@ -54,7 +54,7 @@ def _save(folder: Path, tokenizer: Tokenizer, says: list[str]) -> None:
     (folder / "config.json").write_text(json.dumps(config))
     model = qwen3.Model(qwen3.ModelArgs.from_dict(config))
     # Each token is followed by the next of the script: embeddings and head are a permutation, the layer adds nothing.
-    follow, script = [end] * size, [tokenizer.token_to_id(one) for one in (START, *says, END)]
+    follow, script = [end] * size, [_id(tokenizer, one) for one in (START, *says, END)]
     for one, after in itertools.pairwise(script):
         follow[one] = after
     head = mx.zeros((size, size))
@@ -63,3 +63,9 @@ def _save(folder: Path, tokenizer: Tokenizer, says: list[str]) -> None:
     weights = {name: mx.zeros_like(one) if one.ndim == 2 else mx.ones_like(one) for name, one in flat}
     weights["model.embed_tokens.weight"], weights["lm_head.weight"] = mx.eye(size), head
     mx.save_safetensors(str(folder / "model.safetensors"), weights, metadata={"format": "mlx"})
+
+
+def _id(tokenizer: Tokenizer, token: str) -> int:
+    found = tokenizer.token_to_id(token)
+    assert found is not None
+    return found

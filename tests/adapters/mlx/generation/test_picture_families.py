@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from mlx_lm.utils import load_tokenizer
-from mlx_vlm import stream_generate
+from mlx_vlm.generate import stream_generate
 from mlx_vlm.models.internvl_chat.processor import InternVLChatProcessor, InternVLImageProcessor
 from mlx_vlm.prompt_utils import apply_chat_template
 from mlx_vlm.utils import load
