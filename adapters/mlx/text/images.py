@@ -23,6 +23,8 @@ from adapters.protocol.content import ImagePart, TextPart, VideoPart, parts_of
 # Media by the source that a message names.
 Media = Mapping[str, Picture | Video]
 
+# What a processor makes of words alone.
+_TEXT_INPUTS = {"input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids"}
 _MEDIA_TOKENS = ("image_token_id", "image_token_index", "video_token_id", "video_token_index")
 
 
@@ -60,6 +62,8 @@ def look(
             f"{name} cannot take these {len(images)} pictures ({str(error)[:200] or type(error).__name__}); show fewer at once, or choose another vision model"
         ) from error
     arrays = {key: value for key, value in inputs.items() if value is not None}
+    if images and set(arrays) <= _TEXT_INPUTS:
+        raise UnsupportedModel(f"{name} makes nothing of pictures; choose a vision model, such as starter-vision")
     mx.eval([value for value in arrays.values() if isinstance(value, mx.array)])
     tokens: list[int] = arrays.pop("input_ids").reshape(-1).tolist()
     key, last = _keyed(model, tokens, images)

@@ -7,13 +7,16 @@ words. Each way is tried, and the first is taken that shows every text and the p
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from mlx_vlm.prompt_utils import MODEL_CONFIG, apply_chat_template
+from mlx_vlm.prompt_utils import MODEL_CONFIG, MessageFormat, apply_chat_template
 
 from adapters.errors import InvalidRequest, UnsupportedModel
 from adapters.mlx.text.shown import check_shown
 from adapters.mlx.text.template_form import ContentForm, Message, content_of
 
 Draw = Callable[[list[Message]], str]
+
+# Families whose processors put pictures into the prompt themselves, with no mark for them in its text.
+_UNMARKED = (MessageFormat.PROMPT_ONLY, MessageFormat.TEXT_ONLY)
 
 
 def rendered_with_pictures(
@@ -33,7 +36,7 @@ def rendered_with_pictures(
         try:
             drawn = draw(messages)
             check_shown(drawn, messages, draw, template.get("tools", ()))
-            if draw([_without_pictures(one) for one in messages]) == drawn:
+            if MODEL_CONFIG[kind] not in _UNMARKED and draw([_without_pictures(one) for one in messages]) == drawn:
                 raise UnsupportedModel(
                     "this model's chat template leaves out the pictures; choose another vision model, such as starter-vision"
                 )
@@ -82,6 +85,15 @@ def _ways(model: Any, processor: Any, kind: str, messages: list[Message], templa
     asked = [i for i, one in enumerate(messages) if one["role"] == "user"]
     earlier = any(_pictures([one]) for i, one in enumerate(messages) if i != asked[-1:][0]) if asked else True
     yield from (in_order, pictures_first) if earlier else (pictures_first, in_order)
+    mark, renderer = getattr(processor, "image_token", None), _with_template(processor)
+    if listed and isinstance(mark, str) and mark and renderer is not None:
+        # A template that takes text only: the processor's mark stands among the words.
+        yield lambda given: renderer.apply_chat_template(
+            [one | {"content": _text(one["content"], mark)} for one in given],
+            add_generation_prompt=True,
+            tokenize=False,
+            **template,
+        )
 
 
 def _with_template(processor: Any) -> Any:
@@ -114,7 +126,9 @@ def _without_pictures(message: Message) -> Message:
     return message | {"content": [part for part in content if part["type"] != "image"]}
 
 
-def _text(content: Any) -> str:
+def _text(content: Any, mark: str = "") -> str:
+    """The text of a content, with a mark for each picture where there is one."""
     if isinstance(content, str):
         return content
-    return "\n".join(part["text"] for part in content if part["type"] == "text")
+    pieces = (part["text"] if part["type"] == "text" else mark for part in content)
+    return "\n".join(piece for piece in pieces if piece)

@@ -10,7 +10,7 @@ import pytest
 from mlx_lm.utils import load_tokenizer
 from mlx_vlm.generate import stream_generate
 from mlx_vlm.models.internvl_chat.processor import InternVLChatProcessor, InternVLImageProcessor
-from mlx_vlm.prompt_utils import apply_chat_template
+from mlx_vlm.prompt_utils import MODEL_CONFIG, SINGLE_IMAGE_ONLY_MODELS, MessageFormat, apply_chat_template
 from mlx_vlm.utils import load
 from PIL import Image
 
@@ -25,6 +25,12 @@ from tests.picture_models import TEMPLATE, random_gemma4, random_mistral3
 from tests.scripted_models import scripted_model
 
 QUESTIONS = ("What is it?", "How many are there, and of which color?")
+
+
+@pytest.fixture(scope="module")
+def mistral3(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A processor that has no chat template, with a tokenizer that has one."""
+    return load(str(random_mistral3(tmp_path_factory.mktemp("mistral3"))))[1]
 
 
 def noise(seed: int) -> Image.Image:
@@ -99,11 +105,45 @@ def test_a_question_about_a_picture_is_in_internvls_prompt(tmp_path: Path) -> No
     assert "<image>\nWhat color is the sky?" in drawn
 
 
+PARTS = TEMPLATE.replace("{{ m.content }}", "")
+STRINGS = (
+    "{%- for m in messages %}<|turn|>{{ m.role }} {{ m.content if m.content is string else '' }}<eos>{%- endfor %}"
+)
+
+
+@pytest.mark.parametrize("template", [TEMPLATE.replace("IMAGE", "[IMG]"), STRINGS])
+@pytest.mark.parametrize("kind", sorted(MODEL_CONFIG))
+def test_every_family_shows_the_question_and_the_picture_or_refuses(
+    kind: str, template: str, mistral3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mistral3.tokenizer, "chat_template", template)
+    model = SimpleNamespace(config=SimpleNamespace(model_type=kind))
+    drawn = rendered_with_pictures(model, mistral3, asked("What color is the sky?"), "m", {})
+    assert "What color is the sky?" in drawn
+    told = [*asked("What color is the sky?"), {"role": "assistant", "content": "Blue."}, *asked("And the sea there?")]
+    if MODEL_CONFIG[kind] == MessageFormat.PROMPT_ONLY or kind in SINGLE_IMAGE_ONLY_MODELS:
+        return  # of these, some take one question and some one picture
+    drawn = rendered_with_pictures(model, mistral3, told, "m", {})
+    assert drawn.index("What color") < drawn.index("Blue.") < drawn.index("And the sea there?")
+
+
+@pytest.mark.parametrize("kind", ["florence2", "falcon_ocr", "paligemma"])
+def test_a_family_that_takes_one_question_refuses_a_conversation(kind: str, mistral3: Any) -> None:
+    model = SimpleNamespace(config=SimpleNamespace(model_type=kind))
+    told = [
+        {"role": "user", "content": "What color is the sky?"},
+        {"role": "assistant", "content": "Blue."},
+        *asked("Sure?"),
+    ]
+    with pytest.raises(UnsupportedModel, match="leaves out what the user says"):
+        rendered_with_pictures(model, mistral3, told, "m", {})
+
+
 @pytest.mark.parametrize(
     ("template", "lost"),
     [
-        (TEMPLATE.replace("{{ part.text }}", ""), "leaves out what the user says"),
-        (TEMPLATE.replace("IMAGE", ""), "leaves out the pictures"),
+        (PARTS.replace("{{ part.text }}", ""), "leaves out what the user says"),
+        (PARTS.replace("IMAGE", ""), "leaves out the pictures"),
     ],
 )
 def test_a_question_or_picture_that_is_left_out_is_refused(template: str, lost: str, tmp_path: Path) -> None:
