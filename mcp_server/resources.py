@@ -13,6 +13,7 @@ from adapters.errors import AdapterNotFound, InvalidRequest, JobNotFound
 from adapters.lora.trained_adapters import names as adapter_names
 from adapters.lora.trained_adapters import shelved
 from adapters.places import lora_folder, recordings_folder
+from adapters.protocol.wire import json_of
 from adapters.recordings import store
 from mcp_server.connection import CURRENT
 from mcp_server.tools.following import following
@@ -60,7 +61,7 @@ def add_resources(server: "MCPServer[Any]") -> None:
     async def models() -> str:
         """Every model that can be named, with its size, its context, and whether it is in memory."""
         library = await whole_library(CURRENT.get(), "models")
-        return library.model_dump_json(exclude_none=True, indent=1)
+        return json_of(library, exclude_none=True).decode()
 
     @server.resource("adapter://{name}", title="A trained adapter", mime_type="application/json")
     async def adapter(name: str) -> str:
@@ -88,8 +89,7 @@ def add_resources(server: "MCPServer[Any]") -> None:
         try:
             async with following(connection.engine.attach(id), id, ALL_PHASES) as followed:
                 await followed.known(_KNOWN_SECONDS)
-                return any_answer(followed.view(), connection.settings).model_dump_json(
-                    by_alias=True, exclude_none=True, indent=1
-                )
+                answer = any_answer(followed.view(), connection.settings)
+                return json_of(answer, by_alias=True, exclude_none=True).decode()
         except JobNotFound as error:
             raise ResourceNotFoundError(for_client(error)) from error

@@ -12,11 +12,19 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
-from mcp.types import INVALID_PARAMS, Resource, SubscribeRequestParams, UnsubscribeRequestParams
+from mcp.types import (
+    INVALID_PARAMS,
+    CallToolResult,
+    Resource,
+    SubscribeRequestParams,
+    TextContent,
+    UnsubscribeRequestParams,
+)
 from pydantic import ValidationError
 
 from adapters import __version__
 from adapters.errors import InvalidRequest, ServerError
+from adapters.protocol.surrogates import whole_text, whole_value
 from adapters.settings import Settings
 from mcp_server.completions import add_completions
 from mcp_server.connection import current_connection
@@ -51,20 +59,33 @@ class Server(MCPServer[Any]):
         if name not in {tool.name for tool in await self.list_tools()}:
             raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {name}")
         try:
-            return await super().call_tool(name, arguments, context)
+            return _whole(await super().call_tool(name, arguments, context))
         except UnexpectedToolError as error:
             if isinstance(error.__cause__, ServerError):
-                raise ToolError(for_client(error.__cause__)) from error.__cause__
+                raise ToolError(whole_text(for_client(error.__cause__))) from error.__cause__
             raise
         except ToolError as error:
             cause = error.__cause__
             if isinstance(cause, ValidationError):
-                raise ToolError(f"{name}: {describe(cause)}") from cause
-            raise ToolError(for_client(cause) if isinstance(cause, ToolError | ServerError) else str(error)) from cause
+                raise ToolError(whole_text(f"{name}: {describe(cause)}")) from cause
+            text = for_client(cause) if isinstance(cause, ToolError | ServerError) else str(error)
+            raise ToolError(whole_text(text)) from cause
 
     async def list_resources(self) -> list[Resource]:
         """The library's models, and each adapter and session that there is now."""
         return [*await super().list_resources(), *await asyncio.to_thread(shelf_resources)]
+
+
+def _whole(result: Any) -> Any:
+    """The result of a tool with U+FFFD for lone surrogates, such as those of a file's name that is no UTF-8."""
+    if not isinstance(result, CallToolResult):
+        return result
+    content = [
+        one.model_copy(update={"text": whole_text(one.text)}) if isinstance(one, TextContent) else one
+        for one in result.content
+    ]
+    structured = whole_value(result.structured_content)
+    return result.model_copy(update={"content": content, "structured_content": structured})
 
 
 def describe(error: ValidationError) -> str:

@@ -17,6 +17,7 @@ from adapters.protocol.generation import Generate, Partial
 from adapters.protocol.jobs import FINISHED, JOB_ID, JobState, JobView, Outcome, Progress, Work
 from adapters.protocol.messages import Snapshot, Update
 from adapters.protocol.training import TrainingState
+from adapters.protocol.wire import json_of
 
 logger = logging.getLogger(__name__)
 
@@ -192,19 +193,19 @@ class JobStore:
 
     def save(self, view: JobView) -> None:
         """Write the job whole or not at all. A disk that is full costs the copy on disk, not the job."""
-        self._write(self._folder / f"{view.job}.json", view.model_dump_json())
+        self._write(self._folder / f"{view.job}.json", json_of(view))
 
-    def _write(self, path: Path, content: str) -> None:
+    def _write(self, path: Path, content: bytes) -> None:
         try:
             # Not synced: it must outlive this process, which it does once written, not the machine's power.
-            write_whole(path, content.encode(), sync=False)
+            write_whole(path, content, sync=False)
         except OSError as error:
             logger.error("file=<%s>, error=<%s> | a job could not be stored", path.name, error)
 
     def save_work(self, job: str, work: Work) -> None:
         """Keep what a job that answers was asked, so that the exchange can be recorded later."""
         if isinstance(work, Generate):
-            self._write(self._folder / f"{job}{_WORK}", work.model_dump_json(exclude_defaults=True))
+            self._write(self._folder / f"{job}{_WORK}", json_of(work, exclude_defaults=True))
 
     def load(self, job: str) -> JobView:
         """The stored job. Raises JobNotFound."""

@@ -12,6 +12,7 @@ from mlx_lm.utils import load_config, load_tokenizer
 from mlx_lm.utils import load_model as load_text
 
 from adapters.errors import UnsafeModel, UnsupportedModel
+from adapters.mlx.text.template_probes import form_of
 from adapters.models.abilities import is_known, runs_remote_code, speech_family
 from adapters.models.card import ModelCard, read_config
 from adapters.models.without_code import loadable, own_code
@@ -38,7 +39,10 @@ def read_reader(name: str, card: ModelCard) -> Reader:
     folder = loadable(card.folder)
     try:
         tokenizer = load_tokenizer(folder, eos_token_ids=load_config(folder).get("eos_token_id"))
-        return Reader(tokenizer, _processor(folder) if "vision" in card.abilities else None)
+        processor = _processor(folder) if "vision" in card.abilities else None
+        _share_template(tokenizer, processor)
+        form_of(tokenizer)  # found now: a request renders what it asks, and no probes
+        return Reader(tokenizer, processor)
     except Exception as error:  # transformers raises what it likes for a damaged tokenizer
         raise UnsupportedModel(
             f"the tokenizer of {name} cannot be read: {_reason(error)}. {_way_out(card.folder)}"
@@ -51,6 +55,17 @@ def _way_out(folder: Path) -> str:
     if not any((folder / name).exists() for name in _TOKENIZER_FILES):
         return f"It has none of {', '.join(_TOKENIZER_FILES)}; choose a complete conversion, such as those of mlx-community"
     return "Download the model again, or choose another conversion"
+
+
+def _share_template(tokenizer: Any, processor: Any) -> None:
+    """Give the tokenizer the chat template that its folder holds for the processor alone."""
+    if processor is None or tokenizer.has_chat_template:
+        return
+    for one in (processor, getattr(processor, "tokenizer", None)):
+        if (template := getattr(one, "chat_template", None)) is not None:
+            tokenizer.chat_template = template
+            tokenizer.has_chat_template = True
+            return
 
 
 def _processor(folder: Path) -> Any:

@@ -14,14 +14,16 @@ from adapters.mlx.generation.request import GenerationRequest, LogitsProcessor, 
 from adapters.mlx.generation.runner import RowRunner
 from adapters.mlx.residency import Leased, Loaded
 from adapters.mlx.text.answer import Answer, AnswerText, WrittenCall, markers_of
-from adapters.mlx.text.calls.families import family_of, has_channels
+from adapters.mlx.text.arrangement import arranged, notes_of
+from adapters.mlx.text.calls.families import FAMILIES, family_of, has_channels
 from adapters.mlx.text.calls.gate import Gate
 from adapters.mlx.text.calls.reader import CallReader
 from adapters.mlx.text.channels import ChannelText
 from adapters.mlx.text.chat import Prompt, ends_with, render
 from adapters.mlx.text.checkpoints import places_to_keep
 from adapters.mlx.text.schema import Reasoning, SchemaMask, compile_schema, grammar_tokenizer
-from adapters.protocol.content import TextPart, media_of, parts_of
+from adapters.mlx.text.template_probes import form_of
+from adapters.protocol.content import media_of
 from adapters.protocol.generation import Generate, MadeCall
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ def make_request(
         processors=_processors(loaded, work, prompt),
         boundaries=prompt.boundaries,
         images=images,
+        notes=prompt.notes,
         adapter=leased.adapter,
         asked=asked,
     )
@@ -73,9 +76,10 @@ def make_prompt(loaded: Loaded, work: Generate, index: int, media: "Media") -> t
     if media_of(conversation):
         images = render_with_images(loaded, conversation, work, media)
         opened = tokenizer.has_thinking and ends_with(tokenizer, images.tokens, tokenizer.think_start)
-        prompt = Prompt(images.key, [], opened)
+        notes = notes_of(form_of(tokenizer), conversation, _offered_tools(tokenizer, work))
+        prompt = Prompt(images.key, [], opened, notes)
     else:
-        prompt = _rendered(loaded, _plain(conversation), work)
+        prompt = _rendered(loaded, conversation, work)
     if not prompt.tokens:
         raise InvalidRequest("the prompt has no tokens; write something")
     return prompt, images
@@ -83,11 +87,21 @@ def make_prompt(loaded: Loaded, work: Generate, index: int, media: "Media") -> t
 
 def _rendered(loaded: Loaded, messages: list[dict[str, Any]], work: Generate) -> Prompt:
     assert isinstance(loaded.runner, RowRunner)
+    tokenizer, tools = loaded.tokenizer, _offered_tools(loaded.tokenizer, work)
     if loaded.runner.trimmable:
-        return render(loaded.tokenizer, messages, work.tools, work.thinking, checkpoints=False)
-    prompt = render(loaded.tokenizer, messages, work.tools, work.thinking, checkpoints=True)
-    places = places_to_keep(loaded.tokenizer, messages, work.tools, work.thinking, prompt)
+        return render(tokenizer, messages, tools, work.thinking, checkpoints=False)
+    prompt = render(tokenizer, messages, tools, work.thinking, checkpoints=True)
+    places = places_to_keep(tokenizer, messages, tools, work.thinking, prompt)
     return replace(prompt, boundaries=loaded.runner.affordable(places))
+
+
+def _offered_tools(tokenizer: Any, work: Generate) -> list[dict[str, Any]]:
+    """The tools that the model is told of.
+
+    A call that a schema forces has the schema's form alone: tools in words, with a form of their own, would lead away
+    from it.
+    """
+    return [] if work.json_schema is not None and form_of(tokenizer).plain_tools else work.tools
 
 
 def read_call(call: WrittenCall, tools: list[dict[str, Any]]) -> list[MadeCall]:
@@ -101,7 +115,8 @@ def _answer_text(tokenizer: Any, work: Generate, in_reasoning: bool) -> Answer:
     tools = Gate(work.tools).names if work.json_schema is None else []
     if has_channels(tokenizer):
         return ChannelText(tools=bool(tools), stop=work.stop or ())
-    calls = CallReader(family_of(tokenizer), tools) if tools else None
+    family = FAMILIES["json_tools"] if form_of(tokenizer).plain_tools else family_of(tokenizer)
+    calls = CallReader(family, tools) if tools else None
     return AnswerText(markers_of(tokenizer), in_reasoning=in_reasoning, calls=calls, stop=work.stop or ())
 
 
@@ -113,19 +128,10 @@ def render_with_images(
     template: dict[str, Any] = {"enable_thinking": work.thinking}
     if work.thinking and not loaded.tokenizer.has_thinking:
         raise UnsupportedModel("this model has no thinking mode; leave `thinking` out, or choose a reasoning model")
-    if work.tools:
-        template["tools"] = work.tools
-    return look(loaded.model, loaded.reader.processor, conversation, media, loaded.name, **template)
-
-
-def _plain(conversation: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The messages with text that came in parts put together."""
-    return [
-        turn | {"content": "\n".join(part.text for part in parts_of(turn["content"]) if isinstance(part, TextPart))}
-        if isinstance(turn.get("content"), list)
-        else turn
-        for turn in conversation
-    ]
+    handed, tools = arranged(form_of(loaded.tokenizer), conversation, _offered_tools(loaded.tokenizer, work))
+    if tools:
+        template["tools"] = tools
+    return look(loaded.model, loaded.reader.processor, handed, media, loaded.name, **template)
 
 
 def _check_room(prompt_tokens: int, max_tokens: int, context: int, name: str) -> int:

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from adapters.protocol.content import Turn
+from adapters.protocol.surrogates import whole_value
 from adapters.protocol.wire import Wire
 
 FinishReason = Literal["stop", "length", "cancelled"]
@@ -88,6 +89,12 @@ class Generate(GenerationOptions):
     tools: list[dict[str, Any]] = []
     offline: bool = False
 
+    @model_validator(mode="before")
+    @classmethod
+    def _whole(cls, given: Any) -> Any:
+        """Take text that a program cut within a character: its lone surrogates become U+FFFD."""
+        return whole_value(given)
+
 
 class Usage(Wire):
     """How many tokens were read and written."""
@@ -122,7 +129,8 @@ class MadeCall(Wire):
 class Completion(Wire):
     """One answer. `tool_calls` are those that the model made of the tools that it was offered, in order.
 
-    `stopped_by` is the stop string that ended it, None when the model ended it by itself or was cut.
+    `stopped_by` is the stop string that ended it, None when the model ended it by itself or was cut. `notes` say what a
+    user should know about how the model was asked.
     """
 
     text: str
@@ -134,6 +142,7 @@ class Completion(Wire):
     usage: Usage
     timing: Timing
     error: dict[str, str] | None = None
+    notes: list[str] = []
 
 
 class ImageFacts(Wire):

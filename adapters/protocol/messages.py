@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter
 from adapters.protocol.generation import Generate, Partial
 from adapters.protocol.jobs import JOB_ID, JobState, JobView, Progress, Work
 from adapters.protocol.training import Train, TrainingState
-from adapters.protocol.wire import Wire
+from adapters.protocol.wire import Wire, json_of
 
 # Another number is another socket: an engine of another version is left to its own clients.
 PROTOCOL = 2
@@ -252,4 +252,4 @@ read_event: TypeAdapter[Event] = TypeAdapter(Event)
 
 def line(message: Wire) -> bytes:
     """Return the message as it goes over the socket, with its end of line."""
-    return message.model_dump_json().encode() + b"\n"
+    return json_of(message) + b"\n"

@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from adapters.protocol.surrogates import whole_value
 from adapters.recordings.jsonl import wrong
 
 ROLES = ("system", "user", "assistant", "tool")
@@ -138,7 +139,7 @@ def _call(call: Any, index: int, origin: str) -> dict[str, Any]:
     arguments = function.get("arguments") or {}
     if isinstance(arguments, str):
         try:
-            arguments = json.loads(arguments)
+            arguments = whole_value(json.loads(arguments))
         except (ValueError, RecursionError) as error:
             raise wrong(origin, f"messages[{index}] has a tool call whose arguments are no JSON") from error
     if not isinstance(arguments, dict):

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from adapters.errors import InvalidRequest
+from adapters.protocol.surrogates import whole_value
 
 MOST_MESSAGES = 2000
 MOST_TEXT = 4 << 20
@@ -15,7 +16,14 @@ _SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class Strict(BaseModel):
+    """A part of a recording. Unknown fields are refused; lone surrogates in text become U+FFFD."""
+
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole(cls, given: Any) -> Any:
+        return whole_value(given)
 
 
 class ToolCall(Strict):

@@ -11,6 +11,7 @@ from typing import Any
 
 from adapters.errors import InvalidRequest
 from adapters.files import open_file
+from adapters.protocol.surrogates import whole_value
 
 LARGEST_FILE = 4 << 30
 _LONGEST_LINE = 64 << 20
@@ -36,10 +37,7 @@ def jsonl_entry(line: bytes | str, origin: str) -> dict[str, Any]:
     """Return the object of one line. Half a character (a lone surrogate) in it is U+FFFD."""
     try:
         text = (line if isinstance(line, str) else line.decode("utf-8")).removeprefix("\ufeff")
-        entry = json.loads(text)
-        if "\\ud" in text or "\\uD" in text:
-            whole = json.dumps(entry, ensure_ascii=False).encode("utf-16", "surrogatepass")
-            entry = json.loads(whole.decode("utf-16", "replace"))
+        entry = whole_value(json.loads(text))
     except (ValueError, RecursionError) as error:
         raise wrong(origin, f"no JSON ({error})") from error
     if not isinstance(entry, dict):

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from adapters.errors import FileRefused, InvalidRequest
 from adapters.files import write_whole
 from adapters.places import recordings_folder
+from adapters.protocol.surrogates import whole_json
 from adapters.recordings.conversation import Conversation, check_session
 
 LARGEST_LINE = 32 << 20
@@ -87,7 +88,7 @@ def read(session: str) -> Session:
         if not line.strip():
             continue
         try:
-            conversations.append(Conversation.model_validate_json(line))
+            conversations.append(Conversation.model_validate_json(whole_json(line)))
         except ValidationError:
             broken.append(number)
     return Session(session, conversations, broken, status.st_size, status.st_mtime)

@@ -1,6 +1,7 @@
 """From an answer as it is written to the events that Strands reads, in its order: blocks one after another, then the end."""
 
 import json
+import logging
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -11,6 +12,8 @@ from strands.types.streaming import StreamEvent
 from adapters.engine import Job
 from adapters.errors import AnswerIncomplete, ServerError, from_wire
 from adapters.protocol.generation import Completion, Generated, MadeCall, Partial
+
+logger = logging.getLogger(__name__)
 
 
 async def events(jobs: AsyncIterator[Job], forced: list[str] | None) -> AsyncIterator[StreamEvent]:
@@ -54,7 +57,12 @@ def _ended(completion: Completion, blocks: "_Blocks", forced: list[str] | None) 
     else:
         yield from blocks.grown(Partial(text=completion.text, reasoning=completion.reasoning, tool_calls=calls))
     yield from blocks.close()
-    yield {"messageStop": {"stopReason": _stop_reason(completion, calls)}}
+    stop: Any = {"stopReason": _stop_reason(completion, calls)}
+    if completion.notes:
+        for note in completion.notes:
+            logger.warning("note=<%s> | an answer comes with a note", note)
+        stop["additionalModelResponseFields"] = {"notes": completion.notes}
+    yield {"messageStop": stop}
     yield _metadata(completion)
 
 

@@ -11,6 +11,7 @@ from strands.types.content import Messages, SystemContentBlock
 from strands.types.tools import ToolChoice, ToolSpec
 
 from adapters.errors import InvalidRequest, SchemaError
+from adapters.protocol.surrogates import whole_value
 from adapters.schemas.modern import modern
 
 # What model providers take for a tool's name, and MCP clients with them.
@@ -31,7 +32,7 @@ def turns(
     made: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
     for message in messages:
         made += _assistant(message["content"]) if message["role"] == "assistant" else _user(message["content"], sees)
-    return made
+    return whole_value(made)
 
 
 def tools(specs: Iterable[ToolSpec] | None) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from adapters.files import write_whole
 from adapters.places import runs_folder
 from adapters.protocol.jobs import Progress
 from adapters.protocol.training import Train, Trained, TrainingState
+from adapters.protocol.wire import json_of
 
 LOCK, LOG = "trainer.lock", "trainer.log"
 # There once the training goes on without the process that started it.
@@ -60,7 +61,7 @@ def run_folder(job: str) -> Path:
 
 def write(path: Path, content: BaseModel) -> None:
     """Write a file of a run whole or not at all, for this user alone."""
-    write_whole(path, content.model_dump_json().encode(), sync=False)
+    write_whole(path, json_of(content), sync=False)
 
 
 def read_status(folder: Path) -> StatusFile | None:

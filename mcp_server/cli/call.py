@@ -11,6 +11,7 @@ from rich.console import Console
 
 from adapters.command_line import command_line
 from adapters.errors import InvalidRequest, ServerError, innermost
+from adapters.protocol.surrogates import whole_text, whole_value
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -76,13 +77,13 @@ async def _print_progress(progress: float, total: float | None, message: str | N
 def read_arguments(words: list[str], schema: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a call: text as it stands where the tool takes text, JSON otherwise. Raises InvalidRequest."""
     known, given = schema.get("properties", {}), dict[str, Any]()
-    for word in words:
+    for word in map(whole_text, words):
         name, equals, value = word.partition("=")
         if not equals:
             raise InvalidRequest(f"{word!r} is not name=value; arguments are {', '.join(known)}")
         kinds = [one.get("type") for one in known.get(name, {}).get("anyOf", [known.get(name, {})])]
         try:
-            given[name] = value if "string" in kinds else json.loads(value)
+            given[name] = value if "string" in kinds else whole_value(json.loads(value))
         except ValueError:
             given[name] = value  # the tool says what it takes instead
     return given

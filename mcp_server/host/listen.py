@@ -19,6 +19,8 @@ from pydantic import ValidationError
 from adapters import __version__
 from adapters.engine import EngineClient
 from adapters.errors import EngineBusy, ServerError, innermost
+from adapters.protocol.surrogates import whole_json
+from adapters.protocol.wire import json_of
 from adapters.settings import Settings, for_client
 from adapters.sockets import LINE_LIMIT, is_own_user
 from mcp_server.connection import CURRENT, Connection
@@ -137,7 +139,7 @@ async def serve_session(connection: Connection, reader: asyncio.StreamReader, wr
                 if behind > _MOST_BEHIND:
                     await drained.wait()
                 try:
-                    message = mcp_types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+                    message = mcp_types.jsonrpc_message_adapter.validate_json(whole_json(line), by_name=False)
                 except ValidationError as error:
                     writer.write(parse_error(error))
                     continue
@@ -147,7 +149,7 @@ async def serve_session(connection: Connection, reader: asyncio.StreamReader, wr
     async def write() -> None:
         async with from_server:
             async for message in from_server:
-                writer.write(message.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
+                writer.write(json_of(message.message, by_alias=True, exclude_unset=True) + b"\n")
                 # A client that does not read stops its own session here, and nobody else's.
                 drained.clear()
                 await writer.drain()

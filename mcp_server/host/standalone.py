@@ -5,14 +5,18 @@ import logging
 import os
 import sys
 import tempfile
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any, BinaryIO
 
+import anyio
 from mcp.server.runner import serve_dual_era_loop
 from mcp.server.stdio import stdio_server
 
 from adapters.engine import EngineClient
 from adapters.engine.server import Engine
 from adapters.errors import ServerError
+from adapters.protocol.surrogates import whole_json
 from adapters.settings import read_settings
 from adapters.sockets import listener
 from mcp_server.connection import CURRENT
@@ -35,6 +39,26 @@ def run(greeting: bytes) -> int:
     os._exit(0)
 
 
+class _WholeLines:
+    """The client's lines as `stdio_server` takes them, with U+FFFD for lone surrogates."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._lines = anyio.wrap_file(file)
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        async for line in self._lines:
+            yield whole_json(line).decode()
+
+
+def _taken_stdin() -> BinaryIO:
+    """The client's end, moved away from descriptor 0: what is started here reads nothing of it."""
+    mine = os.fdopen(os.dup(0), "rb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return mine
+
+
 async def _run(greeting: bytes) -> None:
     with tempfile.TemporaryDirectory(prefix="mlx-") as folder, listener(str(Path(folder) / "engine.sock")) as listening:
         assert listening is not None
@@ -46,7 +70,8 @@ async def _run(greeting: bytes) -> None:
             connection = connection_of(greeting, client)
             CURRENT.set(connection)
             server = make_server(connection.settings)._lowlevel_server  # pyright: ignore[reportPrivateUsage]
-            async with stdio_server() as (from_client, to_client):
+            stdin: Any = _WholeLines(_taken_stdin())
+            async with stdio_server(stdin=stdin) as (from_client, to_client):
                 await serve_dual_era_loop(server, from_client, to_client, lifespan_state=connection)
         finally:
             watching.cancel()

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from adapters.errors import InvalidRequest
+from adapters.protocol.surrogates import whole_json
 from mcp_server.connection import CURRENT, Connection
 from mcp_server.http import DEFAULT_PORT
 from mcp_server.http.token import TokenCheck
@@ -104,7 +105,7 @@ class Guarded:
             )
         else:
             CURRENT.set(self._connection)
-            await self._app(scope, receive, send)
+            await self._app(scope, _whole_body(receive), send)
 
     def _note_stranger(self, client: object) -> None:
         """Once in a while: a stranger must not fill the log."""
@@ -112,6 +113,29 @@ class Guarded:
         if time.monotonic() - self._noted > _NOTE_SECONDS:
             logger.warning("client=<%s>, requests=<%s> | refused without the token", client, self._strangers)
             self._noted, self._strangers = time.monotonic(), 0
+
+
+def _whole_body(receive: Receive) -> Receive:
+    """The request's body at once, with U+FFFD for lone surrogates. One that is too large passes as it comes."""
+    gathered, size, passing = list[bytes](), 0, False
+
+    async def whole() -> Message:
+        nonlocal size, passing
+        while not passing:
+            message = await receive()
+            if message["type"] != "http.request":
+                return message
+            gathered.append(message.get("body", b""))
+            size += len(gathered[-1])
+            more = message.get("more_body", False)
+            passing = not more or size > LARGEST_BODY
+            if passing:
+                body = b"".join(gathered)
+                gathered.clear()
+                return {"type": "http.request", "body": body if more else whole_json(body), "more_body": more}
+        return await receive()
+
+    return whole
 
 
 async def _refused(send: Send, status: int, reason: str) -> None:

@@ -89,14 +89,23 @@ def answer_of(view: JobView, settings: Settings, several: bool | None = None) ->
         "phase": None if view.state in ("done", "failed") else progress_text(view.progress),
         "error": error_text(view.error),
     }
-    if view.outcome and view.outcome.model in STARTER_NOTES:
-        common["note"] = STARTER_NOTES[view.outcome.model]
+    if notes := _notes(view):
+        common["note"] = ". ".join(notes)
     if isinstance(view.outcome, Downloaded):
         return JobAnswer(**common, text=f"{view.outcome.model} is on this machine, in {view.outcome.folder}")
     if several:
         return JobAnswer(**common, results=answers, text=_joined(answers), truncated=any(a.truncated for a in answers))
     single = answers[0].model_dump() if answers else {}
     return JobAnswer(**(single | {key: value for key, value in common.items() if value is not None}))
+
+
+def _notes(view: JobView) -> list[str]:
+    """What the user should know about the answers, each once."""
+    completions = view.outcome.completions if isinstance(view.outcome, Generated) else []
+    told = [note for completion in completions for note in completion.notes]
+    if view.outcome and view.outcome.model in STARTER_NOTES:
+        told.append(STARTER_NOTES[view.outcome.model])
+    return list(dict.fromkeys(told))
 
 
 def _completed(job: str, outcome: Generated, settings: Settings) -> list[Answer]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.errors import FileRefused, InvalidRequest, from_wire
 from adapters.protocol.generation import MAX_PROMPTS, Generate, GenerationOptions
+from adapters.protocol.surrogates import whole_text
 from mcp_server.connection import Connection
 from mcp_server.grants import Grants, read_text
 from mcp_server.tools.adapter_argument import AdapterArgument
@@ -126,7 +127,7 @@ def _put_before(conversations: list[list[dict[str, Any]]], files: list[str], gra
     documents = []
     for name in files:
         path = grants.check(name)
-        documents.append(f'<document name="{path.name}">\n{read_text(path).strip()}\n</document>\n\n')
+        documents.append(f'<document name="{whole_text(path.name)}">\n{read_text(path).strip()}\n</document>\n\n')
     for conversation in conversations:
         last = conversation[-1]
         conversation[-1] = last | {"content": "".join(documents) + last["content"]}

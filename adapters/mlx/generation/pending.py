@@ -80,6 +80,7 @@ class PendingAnswer:
                 tokens_per_second=round((request.completion_tokens - 1) / writing, 2) if writing > 0 else None,
             ),
             error=error,
+            notes=list(request.notes),
         )
 
     def _checked(self, request: GenerationRequest, reason: FinishReason) -> tuple[Any, dict[str, str] | None]:

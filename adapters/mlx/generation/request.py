@@ -51,6 +51,7 @@ class GenerationRequest:
     `tokens` of a prompt with pictures are its key: what the pictures hold stands among them, the real ones in `images`.
     `on_event` is called with the request and what happened to it. `asked` is when the job came, on the monotonic clock.
     `boundaries` are the places in the prompt, in tokens, where a cache that cannot be trimmed is worth keeping.
+    `notes` are told with the answer.
     """
 
     tokens: list[int]
@@ -63,6 +64,7 @@ class GenerationRequest:
     processors: Sequence[LogitsProcessor] = ()
     boundaries: Sequence[int] = ()
     images: "ImagePrompt | None" = None
+    notes: Sequence[str] = ()
     adapter: "LoadedAdapter | None" = None
     asked: float = field(default_factory=time.monotonic)
 

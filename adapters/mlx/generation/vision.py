@@ -159,7 +159,8 @@ class VisionRunner(RowRunner):
         pixels, mask = inputs.pop("pixel_values", None), inputs.pop("attention_mask", None)
         embedded = self._model.get_input_embeddings(tokens, pixels, mask=mask, **inputs).to_dict()
         mx.eval([value for value in embedded.values() if isinstance(value, mx.array)])
-        return embedded
+        # The language model reads some of them itself, such as which tokens are a picture's, as in mlx_vlm's own loop.
+        return inputs | {name: value for name, value in embedded.items() if value is not None}
 
     def _embed_text(self, request: GenerationRequest, tokens: mx.array) -> dict[str, Any]:
         """Text after what is known: its positions follow from all that came before, pictures among it."""

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from adapters.mlx.text.arrangement import joined_text
 from adapters.mlx.text.chat import Message, Prompt, render
 
 # A shorter prompt is read again as quickly as its cache is found, and its places are too near one another.
@@ -51,7 +52,7 @@ def _beginnings_of_the_question(
     tokenizer: Any, messages: list[Message], tools: list[dict[str, Any]], thinking: bool, tokens: list[int]
 ) -> list[int]:
     """Where the last turn goes from its material to what is asked about it: after the last document, and paragraph."""
-    content = messages[-1].get("content")
+    content = joined_text(messages[-1].get("content"))
     if not isinstance(content, str):
         return []
     found = [list(ends.finditer(content)) for ends in (_DOCUMENT_ENDS, _PARAGRAPH_ENDS)]

@@ -10,19 +10,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import mlx.core as mx
-from mlx_vlm.prompt_utils import MODEL_CONFIG, apply_chat_template
 from mlx_vlm.utils import prepare_inputs, should_add_special_tokens
 from PIL import Image
 
 from adapters.errors import UnsupportedModel
 from adapters.media.images import Picture
 from adapters.media.video import Video
-from adapters.mlx.text.chat import template_refused
+from adapters.mlx.text.chat import begins_as_read
+from adapters.mlx.text.picture_template import rendered_with_pictures
 from adapters.protocol.content import ImagePart, TextPart, VideoPart, parts_of
 
 # Media by the source that a message names.
 Media = Mapping[str, Picture | Video]
 
+# What a processor makes of words alone.
+_TEXT_INPUTS = {"input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids"}
 _MEDIA_TOKENS = ("image_token_id", "image_token_index", "video_token_id", "video_token_index")
 
 
@@ -45,7 +47,7 @@ def look(
 ) -> ImagePrompt:
     """Render a conversation with pictures and process them. Raises UnsupportedModel for a model that cannot take them."""
     messages, images = _with_markers(conversation, media)
-    prompt = _rendered(model, processor, messages, len(images), name, template)
+    prompt = rendered_with_pictures(model, processor, messages, name, template)
     try:
         inputs = prepare_inputs(
             processor,
@@ -53,13 +55,15 @@ def look(
             prompts=[prompt],
             image_token_index=getattr(model.config, "image_token_index", None),
             add_special_tokens=should_add_special_tokens(model.config.model_type, processor)
-            and not getattr(processor, "chat_template", None),
+            and not begins_as_read(getattr(processor, "tokenizer", processor), prompt),
         )
     except Exception as error:  # processors raise what they like
         raise UnsupportedModel(
             f"{name} cannot take these {len(images)} pictures ({str(error)[:200] or type(error).__name__}); show fewer at once, or choose another vision model"
         ) from error
     arrays = {key: value for key, value in inputs.items() if value is not None}
+    if images and set(arrays) <= _TEXT_INPUTS:
+        raise UnsupportedModel(f"{name} makes nothing of pictures; choose a vision model, such as starter-vision")
     mx.eval([value for value in arrays.values() if isinstance(value, mx.array)])
     tokens: list[int] = arrays.pop("input_ids").reshape(-1).tolist()
     key, last = _keyed(model, tokens, images)
@@ -87,31 +91,6 @@ def _with_markers(conversation: list[dict[str, Any]], media: Media) -> tuple[lis
         plain = isinstance(turn.get("content"), str)
         messages.append(turn if plain else turn | {"content": content})
     return messages, images
-
-
-def _rendered(
-    model: Any, processor: Any, messages: list[dict[str, Any]], count: int, name: str, template: dict[str, Any]
-) -> str:
-    kind = str(model.config.model_type).lower()
-    style = MODEL_CONFIG.get(kind)
-    if style is None:
-        raise UnsupportedModel(f"{name} ({kind}) does not take pictures; choose a vision model, such as starter-vision")
-    try:
-        # Where a template takes lists, pictures stay where they stand among the words; else they go first.
-        if style.value.startswith("list"):
-            given = [m if isinstance(m.get("content"), list) else m | {"content": [{"type": "text", "text": m["content"]}]}
-                     if m.get("role") == "user" else m for m in messages]  # fmt: skip
-            return processor.apply_chat_template(given, add_generation_prompt=True, tokenize=False, **template)
-        texts = [m | {"content": _text(m["content"])} for m in messages]
-        return str(apply_chat_template(processor, model.config, texts, num_images=count, **template))
-    except Exception as error:  # templates raise what they like
-        raise template_refused(error) from error
-
-
-def _text(content: Any) -> str:
-    if isinstance(content, str):
-        return content
-    return "\n".join(part["text"] for part in content if part["type"] == "text")
 
 
 def _keyed(model: Any, tokens: list[int], images: list[Image.Image]) -> tuple[list[int], int]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from adapters.datasets.rows import Row
 from adapters.errors import InvalidRequest
-from adapters.mlx.text.chat import rendered_text
+from adapters.mlx.text.chat import opened_once, rendered_text
 from adapters.protocol.training import TooLong
 
 
@@ -60,7 +60,7 @@ def fit(tokenizer: Any, rows: Sequence[Row], longest: int, too_long: TooLong) ->
 def examples(tokenizer: Any, row: Row) -> list[Example]:
     """What there is to learn from one row. Raises InvalidRequest where the model's chat template refuses it."""
     if row.text is not None:
-        tokens = [*tokenizer.encode(row.text), tokenizer.eos_token_id]
+        tokens = _ended_once(tokenizer, opened_once(tokenizer, row.text))
         return [_example(tokens, [(1, len(tokens))], row.origin)]
     made, pieces = list[Example](), _Pieces(tokenizer)
     for index in row.learned:
@@ -103,7 +103,15 @@ class _Pieces:
     def _encoded(self, text: str) -> list[int]:
         if self._tokenizer.has_chat_template or self._tokens:
             return list(self._tokenizer.encode(text, add_special_tokens=False))
-        return list(self._tokenizer.encode(text))
+        return opened_once(self._tokenizer, text)
+
+
+def _ended_once(tokenizer: Any, tokens: list[int]) -> list[int]:
+    """The tokens with an end marker as the last of them: the text's own, or one that is added."""
+    ends = [i for i, token in enumerate(tokens) if token in tokenizer.eos_token_ids]
+    if ends and not tokenizer.decode(tokens[ends[-1] + 1 :]).strip():
+        return tokens[: ends[-1] + 1]
+    return [*tokens, tokenizer.eos_token_id]
 
 
 def _example(tokens: list[int], spans: list[tuple[int, int]], origin: str) -> Example:
@@ -119,7 +127,7 @@ def answer_of(tokenizer: Any, row: Row, index: int) -> tuple[str, str]:
     thinking = bool(turn.get("reasoning_content")) and tokenizer.has_thinking
     prompt = _text(tokenizer, row, before, thinking, prompt=True)
     if not tokenizer.has_chat_template:
-        return prompt, str(turn.get("content") or "")
+        return prompt, _text(tokenizer, replace(row, tools=[]), [turn], thinking, prompt=False)
     whole = _text(tokenizer, row, [*before, turn], thinking, prompt=False)
     if whole.startswith(prompt):
         return prompt, whole[len(prompt) :]

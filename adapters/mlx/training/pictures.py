@@ -17,12 +17,16 @@ from adapters.datasets.rows import Row
 from adapters.errors import FileRefused, InvalidRequest
 from adapters.media.images import is_address, open_picture
 from adapters.mlx.loading import Reader
+from adapters.mlx.text.arrangement import arranged
+from adapters.mlx.text.template_probes import form_of
 from adapters.mlx.training.batches import Batch, make_batch
 from adapters.mlx.training.evaluation import Question
 from adapters.mlx.training.examples import Example, Fitted, answer_of, fit
 from adapters.protocol.content import TextPart, parts_of
 
 _MOST_KEPT = 1 << 30
+# Which tokens are text and which a picture's; the language model itself reads them, too.
+_KINDS_OF_TOKENS = ("mm_token_type_ids", "token_type_ids")
 
 
 def fit_with_pictures(
@@ -53,9 +57,13 @@ def _example(model: Any, reader: Reader, row: Row, index: int, name: str) -> Exa
         raise InvalidRequest(f"{row.origin}: {error}") from error
     _, answer = answer_of(reader.tokenizer, replace(row, messages=[_in_words(one) for one in row.messages]), index)
     template: dict[str, Any] = {"enable_thinking": bool(row.messages[index].get("reasoning_content"))}
-    if row.tools:
-        template["tools"] = row.tools
-    prompt = look(model, reader.processor, row.messages[:index], media, name, **template)
+    handed, tools = arranged(form_of(reader.tokenizer), row.messages[:index], row.tools)
+    if tools:
+        template["tools"] = tools
+    try:
+        prompt = look(model, reader.processor, handed, media, name, **template)
+    except InvalidRequest as error:
+        raise InvalidRequest(f"{row.origin}: {error}") from error
     written = list(reader.tokenizer.encode(answer, add_special_tokens=False))
     ends = [i for i, token in enumerate(written) if token in set(reader.tokenizer.eos_token_ids)]
     written = written[: ends[-1] + 1] if ends else [*written, reader.tokenizer.eos_token_id]
@@ -111,10 +119,19 @@ def embedded(model: Any, tokens: mx.array, inputs: dict[str, Any]) -> dict[str, 
     """What the language model takes in place of the tokens [rows, length], evaluated."""
     given = dict(inputs)
     pixels = given.pop("pixel_values", None)
+    length = tokens.shape[1]
+    given |= {name: _as_long(given[name], length) for name in _KINDS_OF_TOKENS if name in given}
     found = model.get_input_embeddings(tokens, pixels, mask=mx.ones(tokens.shape, mx.int32), **given).to_dict()
-    given = {name: value for name, value in found.items() if value is not None}
-    mx.eval(given)
-    return given
+    taken = {name: given[name] for name in _KINDS_OF_TOKENS if name in given}
+    taken |= {name: value for name, value in found.items() if value is not None}
+    mx.eval(taken)
+    return taken
+
+
+def _as_long(kinds: mx.array, length: int) -> mx.array:
+    """The kinds of a prompt's tokens [1, n] for a prompt and its answer [1, length]: what is written is text, 0."""
+    missing = length - kinds.shape[1]
+    return mx.pad(kinds, [(0, 0), (0, missing)]) if missing > 0 else kinds[:, :length]
 
 
 def exact_with_pictures(

@@ -88,7 +88,6 @@ _BY_TEMPLATE = (
     ("json_tools", ("<tool_call>",)),
     ("llama3", ("<|python_tag|>",)),
 )
-_UNKNOWN = FAMILIES["json_tools"]
 
 
 def family_of(tokenizer: Any) -> Family:
@@ -96,6 +95,11 @@ def family_of(tokenizer: Any) -> Family:
 
     Models of no family that is known are read as those that write JSON, with `<tool_call>` around it or nothing.
     """
+    return known_family(tokenizer) or FAMILIES["json_tools"]
+
+
+def known_family(tokenizer: Any) -> Family | None:
+    """Return the family of a tokenizer as `family_of` does, None where nothing tells it."""
     chosen = getattr(tokenizer, "init_kwargs", {}).get("tool_parser_type")
     if chosen in FAMILIES:
         return FAMILIES[chosen]
@@ -111,7 +115,7 @@ def family_of(tokenizer: Any) -> Family:
     for name in ("llama4", "llama3"):
         if FAMILIES[name].start in vocabulary:
             return FAMILIES[name]
-    return _UNKNOWN
+    return None
 
 
 def has_channels(tokenizer: Any) -> bool:

@@ -19,6 +19,7 @@ from adapters.mlx.training.trainable import make_trainable
 from adapters.models.card import read_card
 from adapters.protocol.training import Train
 from adapters.starter.recipes.vision.scenes import draw_scene
+from tests.picture_models import random_gemma4
 from tests.tiny_models import random_vision
 
 
@@ -50,6 +51,21 @@ def test_logits_are_those_of_the_models_own_pass(folder: Path, tmp_path: Path) -
     whole = model(mx.array([one.tokens.tolist()]), pixels, **given).logits[0]
     places = mx.array([i - 1 for i in range(len(one)) if one.learned[i]])
     assert mx.allclose(ours, whole[places], atol=1e-3).item()
+
+
+def test_a_language_model_is_told_which_tokens_are_a_pictures(tmp_path: Path) -> None:
+    model, _ = cast("tuple[Any, Any]", load(str(random_gemma4(tmp_path / "model"))))
+    one = example(tmp_path / "model", model, tmp_path / "p.png")
+    (batch,) = Shown(model).batches([one])
+    ours = choose_logits(model)(model, batch)[: batch.learned]
+    given = dict(one.inputs or {})
+    pixels, kinds = given.pop("pixel_values"), given.pop("mm_token_type_ids")
+    kinds = mx.pad(kinds, [(0, 0), (0, len(one) - kinds.shape[1])])
+    tokens, places = mx.array([one.tokens.tolist()]), mx.array([i - 1 for i in range(len(one)) if one.learned[i]])
+    whole = model(tokens, pixels, mm_token_type_ids=kinds, **given).logits[0]
+    assert mx.allclose(ours, whole[places], atol=1e-3).item()
+    untold = model(tokens, pixels, **given).logits[0]
+    assert not mx.allclose(ours, untold[places], atol=1e-2).item()
 
 
 def test_only_the_answer_is_learned(folder: Path, tmp_path: Path) -> None:
