@@ -85,13 +85,15 @@ def lazy_model(name: str, card: ModelCard) -> Any:
         ImportError,
         OSError,
     ) as error:
+        metal = " Its family's code is for Apple's GPU alone." if "metal" in str(error).lower() else ""
         raise UnsupportedModel(
-            f"{name} cannot be loaded as {kind}: {_reason(error)}. Choose a model in MLX format, such as those of mlx-community"
+            f"{name} cannot be loaded as {kind}: {_reason(error)}.{metal} Choose a model in MLX format, such as those of mlx-community"
         ) from error
 
 
 def _lazy_text(folder: Path) -> Any:
     model, _ = load_text(folder, lazy=True)
+    model(mx.array([[0, 0]]))  # never computed: what this machine cannot do shows before there is memory in it
     return model
 
 
@@ -129,4 +131,4 @@ def settle(model: Any) -> None:
 
 def _reason(error: Exception) -> str:
     lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else type(error).__name__
+    return lines[0][:300].rstrip(".:") if lines else type(error).__name__

@@ -63,6 +63,8 @@ def make_prompt(loaded: Loaded, work: Generate, index: int, media: "Media") -> t
         sight = _looked(loaded, conversation, work, media)
         opened = tokenizer.has_thinking and ends_with(tokenizer, sight.tokens, tokenizer.think_start)
         prompt = Prompt(sight.key, [], opened)
+    elif loaded.runner.needs_a_picture:
+        raise UnsupportedModel(f"{loaded.name} answers about pictures alone; show it one, or choose a text model")
     else:
         prompt = _rendered(loaded, _plain(conversation), work)
     if not prompt.tokens:

@@ -3,7 +3,9 @@
 import json
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from adapters.datasets.gathering import Dataset
 from adapters.datasets.rows import Row
@@ -32,13 +34,19 @@ def document() -> str:
     return f'<document name="notes.txt">\n{text}\n</document>\n\n'
 
 
+class Answering(Protocol):
+    """A library that answers."""
+
+    def answer(self, tokens: Sequence[int], max_tokens: int) -> Steps: ...
+
+
 class TextFamily:
     """A checkpoint of a family, served and by its library."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.served = Served(folder)
-        self.library = Library(folder)
+        self.library: Answering = Library(folder)
 
     def ask(self, question: str) -> str | None:
         return getattr(self, question)()

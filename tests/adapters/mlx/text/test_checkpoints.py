@@ -1,5 +1,6 @@
 """A cache that cannot be trimmed is kept where a later prompt would part from this one."""
 
+import itertools
 from typing import Any
 
 import pytest
@@ -70,4 +71,4 @@ def test_places_are_few_and_apart_however_many_turns_there_are(tokenizer: Any) -
         turns += [{"role": "user", "content": f"{i} {LINE}"}, {"role": "assistant", "content": LINE}]
     _, places = rendered(tokenizer, [*turns, {"role": "user", "content": "Well?"}])
     assert len(places) <= 10
-    assert all(b - a >= 32 for a, b in zip(places, places[1:], strict=False))
+    assert all(b - a >= 32 for a, b in itertools.pairwise(places))
