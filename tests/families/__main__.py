@@ -22,17 +22,16 @@ _AT_A_TIME = 20
 
 def try_one(name: str) -> Result:
     """What comes of a case, asked in this process."""
-    from tests.families.asked_of_text import QUESTIONS, TextFamily
     from tests.families.serving import told
 
     with tempfile.TemporaryDirectory() as place:
         os.environ["MCP_SERVER_MLX_HOME"] = f"{place}/home"
         found: dict[str, str | None] = {}
         try:
-            family = TextFamily(CASES[name].checkpoint(Path(place)))
+            family = CASES[name].made(Path(place))
         except (Exception, SystemExit) as error:  # noqa: BLE001  whatever it is, the table says it
             return Result(name, {"load": told(error)})
-        for question in QUESTIONS:
+        for question in CASES[name].questions:
             try:
                 found[question] = family.ask(question)
             except (Exception, SystemExit) as error:  # noqa: BLE001  as above
