@@ -16,6 +16,10 @@ from adapters.models.abilities import is_known, runs_remote_code, speech_family
 from adapters.models.card import ModelCard, read_config
 from adapters.models.without_code import loadable, own_code
 
+# Families whose code is not safe to run as it is installed, and what there is in their place.
+_REFUSED = {
+    "phi3small": "mlx-lm's code for it writes beyond its memory and ends the engine; choose Phi-3 mini, or Phi-4",
+}
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "tiktoken.model")
 
 
@@ -35,6 +39,8 @@ def read_reader(name: str, card: ModelCard) -> Reader:
         )
     if "speech" in card.abilities:
         return Reader()
+    if reason := _REFUSED.get(card.architecture):
+        raise UnsupportedModel(f"{name} is of the family {card.architecture}: {reason}")
     folder = loadable(card.folder)
     try:
         tokenizer = load_tokenizer(folder, eos_token_ids=load_config(folder).get("eos_token_id"))

@@ -25,7 +25,7 @@ PROMPTS = (
 )
 QUESTIONS = ("alone", "batch", "cache", "cancel", "schema", "adapter")
 TOKENS = 12
-LINES = 30
+LINES = 18
 
 
 def document() -> str:
@@ -47,6 +47,7 @@ class TextFamily:
         self.folder = folder
         self.served = Served(folder)
         self.library: Answering = Library(folder)
+        self._answers: dict[tuple[int, ...], Steps] = {}
 
     def ask(self, question: str) -> str | None:
         return getattr(self, question)()
@@ -62,7 +63,10 @@ class TextFamily:
         return "any prefix" if self.served.runner.trimmable else "checkpoints"
 
     def _expected(self, asking: Served.Asking) -> Steps:
-        return self.library.answer(asking.row.tokens, TOKENS)
+        tokens = tuple(asking.row.tokens)
+        if tokens not in self._answers:
+            self._answers[tokens] = self.library.answer(tokens, TOKENS)
+        return self._answers[tokens]
 
     def alone(self) -> str | None:
         for prompt in PROMPTS:

@@ -36,6 +36,7 @@ class VisionFamily(TextFamily):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._answers = {}
         self.served = Served(folder, Reader(load_tokenizer(folder, eos_token_ids=[1529])))
         self.library = VisionLibrary(folder)
 

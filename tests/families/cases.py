@@ -60,6 +60,8 @@ class Case:
 
     @property
     def questions(self) -> tuple[str, ...]:
+        if self.quantization:
+            return ("alone", "batch", "cache")
         return asked_of_vision.QUESTIONS if self.sees else asked_of_text.QUESTIONS
 
 
@@ -78,6 +80,7 @@ NOT_TRIED = {
     "gear": "transformers knows no configuration with its kinds of layers, so that its tokenizer is not read",
     "muse_spark": "transformers takes its configuration for another one, so that its tokenizer is not read",
     "olmo": "mlx-lm loads it with the package ai2-olmo, which is not part of this; OLMo 2 and 3 need no package",
+    "phi3small": "mlx-lm's code for it writes beyond its memory (tried alone, it ends its process), so it is refused",
     "prism_hadamard_qwen35": "a pack of weights of its own, which nobody but its maker writes",
 }
 # What is refused, or not done, and how: (case, question) to what is said.

@@ -145,7 +145,7 @@ def normal(logits: mx.array) -> np.ndarray:
     return np.array(values - mx.logsumexp(values, axis=-1, keepdims=True))
 
 
-def told(error: Exception) -> str:
+def told(error: BaseException) -> str:
     """What went wrong, in a line; what nobody foresaw is marked."""
     kind = "" if isinstance(error, ServerError) else f"NOT FORESEEN {type(error).__name__}: "
     return kind + " ".join(str(error).split())[:300]
