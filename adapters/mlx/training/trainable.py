@@ -53,12 +53,16 @@ def _check_that_it_runs(model: Any, work: Train) -> None:
         out = language_forward(model)(mx.array([[0, 0]]))
         return getattr(out, "logits", out).sum()
 
+    was = model.training
+    model.train()  # some code is met in training alone
     try:
         nn.value_and_grad(model, total)(model)
     except (AttributeError, TypeError, ValueError, KeyError, IndexError, RuntimeError) as error:
         raise UnsupportedModel(
             f"{work.model} cannot be trained by {work.method}: its family's code does not work with such layers ({str(error)[:200]}). Choose a model of another family"
         ) from error
+    finally:
+        model.train(was)
 
 
 def language_forward(model: Any) -> Any:
