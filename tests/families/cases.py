@@ -89,6 +89,7 @@ LIMITS: dict[tuple[str, str], str] = {
     ("deepseek_v41", "adapter"): "cannot be trained by lora",
     ("gemma3n", "adapter"): "cannot be trained by lora",
     ("kimi_k3", "adapter"): "cannot be trained by lora",
+    ("recurrent_gemma", "adapter"): "cannot be trained",
     ("paligemma vision", "cache"): "0 of .* were cached",  # all of its prompt attends to all of it
     **{("mllama vision", question): "about pictures alone" for question in asked_of_vision.QUESTIONS},
 }

@@ -25,7 +25,12 @@ def make_trainable(model: Any, work: Train) -> int:
     if work.layers is not None and work.layers > count:
         raise InvalidRequest(f"layers={work.layers}, and {work.model} has {count}; leave it out to train all")
     layers = work.layers or count
-    model.freeze()
+    try:
+        model.freeze()
+    except AttributeError as error:
+        raise UnsupportedModel(
+            f"{work.model} cannot be trained: its family's code is no whole module ({error}). Choose a model of another family"
+        ) from error
     mx.random.seed(work.seed)
     if work.method == "full":
         _unfreeze(speaking, work, layers)
