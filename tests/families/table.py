@@ -32,7 +32,7 @@ Tried with {versions}, on Linux's CPU.
 - **batch**: so do four prompts of different lengths that are answered at once. *padded*: they are read in one go. *in equal
   pieces*: they are read together, but never padded, since the family's state would take padding for words. *one by one*: the
   family's own code computes one row only, so requests wait for each other.
-- **cache**: a document of a thousand tokens is read once; the second question about it starts where the first one's differs.
+- **cache**: a document of 650 tokens is read once; the second question about it starts where the first one's differs.
   *any prefix*: whatever a prompt shares with an earlier one is reused. *checkpoints*: what it shares is reused up to the ends
   of documents, paragraphs and turns, and every 512 tokens or more.
 - **adapter**: two iterations of training give an adapter that answers as `mlx_lm.load(adapter_path=…)` does.
