@@ -17,6 +17,10 @@ from adapters.models.abilities import is_known, runs_remote_code, speech_family
 from adapters.models.card import ModelCard, read_config
 from adapters.models.without_code import loadable, own_code
 
+# Families whose code is not safe to run as it is installed, and what there is in their place.
+_REFUSED = {
+    "phi3small": "mlx-lm's code for it writes beyond its memory and ends the engine; choose Phi-3 mini, or Phi-4",
+}
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "tiktoken.model")
 
 
@@ -36,6 +40,8 @@ def read_reader(name: str, card: ModelCard) -> Reader:
         )
     if "speech" in card.abilities:
         return Reader()
+    if reason := _REFUSED.get(card.architecture):
+        raise UnsupportedModel(f"{name} is of the family {card.architecture}: {reason}")
     folder = loadable(card.folder)
     try:
         tokenizer = load_tokenizer(folder, eos_token_ids=load_config(folder).get("eos_token_id"))
@@ -100,13 +106,15 @@ def lazy_model(name: str, card: ModelCard) -> Any:
         ImportError,
         OSError,
     ) as error:
+        metal = " Its family's code is for Apple's GPU alone." if "metal" in str(error).lower() else ""
         raise UnsupportedModel(
-            f"{name} cannot be loaded as {kind}: {_reason(error)}. Choose a model in MLX format, such as those of mlx-community"
+            f"{name} cannot be loaded as {kind}: {_reason(error)}.{metal} Choose a model in MLX format, such as those of mlx-community"
         ) from error
 
 
 def _lazy_text(folder: Path) -> Any:
     model, _ = load_text(folder, lazy=True)
+    model(mx.array([[0, 0]]))  # never computed: what this machine cannot do shows before there is memory in it
     return model
 
 
@@ -144,4 +152,4 @@ def settle(model: Any) -> None:
 
 def _reason(error: Exception) -> str:
     lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else type(error).__name__
+    return lines[0][:300].rstrip(".:") if lines else type(error).__name__

@@ -78,6 +78,8 @@ def make_prompt(loaded: Loaded, work: Generate, index: int, media: "Media") -> t
         opened = tokenizer.has_thinking and ends_with(tokenizer, images.tokens, tokenizer.think_start)
         notes = notes_of(form_of(tokenizer), conversation, _offered_tools(tokenizer, work))
         prompt = Prompt(images.key, [], opened, notes)
+    elif loaded.runner.needs_a_picture:
+        raise UnsupportedModel(f"{loaded.name} answers about pictures alone; show it one, or choose a text model")
     else:
         prompt = _rendered(loaded, conversation, work)
     if not prompt.tokens:

@@ -61,3 +61,19 @@ def quantized_checkpoint(folder: Path, source: Path, how: str) -> Path:
             quant_predicate="mixed_4_6" if how == "mixed" else None,
         )  # fmt: skip
     return folder
+
+
+def vision_checkpoint(folder: Path, config: Configuration, seed: int = 0) -> Path:
+    """A vision model of that configuration, with the starter's tokenizer and no processor: it is asked about text alone."""
+    from mlx_vlm.utils import get_model_and_args, update_module_configs
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in TOKENIZER_FILES:
+        shutil.copy(STARTERS["starter"] / name, folder / name)
+    (folder / "config.json").write_text(json.dumps(config, indent=1))
+    family, _ = get_model_and_args(config=config)
+    made = family.ModelConfig.from_dict(json.loads(json.dumps(config)))
+    made = update_module_configs(made, family, json.loads(json.dumps(config)), ["text", "vision", "projector"])
+    mx.random.seed(seed)
+    save_weights(folder, family.Model(made))
+    return folder

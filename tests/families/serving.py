@@ -17,7 +17,7 @@ from adapters.errors import ServerError
 from adapters.lora.check import check_files
 from adapters.mlx.generation.request import GenerationRequest
 from adapters.mlx.generation.runner import RowRunner
-from adapters.mlx.loading import read_reader
+from adapters.mlx.loading import Reader, read_reader
 from adapters.mlx.prepare import make_request
 from adapters.mlx.residency import Leased, Loaded, Residency
 from adapters.models.card import read_card
@@ -69,12 +69,12 @@ class _Here:
 class Served:
     """A model in memory. Asks go into its batch; `run` steps it until all are answered."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, reader: Reader | None = None) -> None:
         check_folder(folder)
         self.card = read_card(folder)
         thread: Any = _Here()
         self.residency = Residency(thread, for_client({"memory_limit_gb": 8, "prompt_cache_gb": 1}), deliver)
-        reader = read_reader(folder.name, self.card)
+        reader = reader or read_reader(folder.name, self.card)
         _, loaded = finished(self.residency.load(folder.name, self.card, reader, lambda *_: None))
         self.loaded: Loaded = loaded
 
@@ -123,7 +123,7 @@ class Served:
 
         def note(self, tokens: Any, logits: mx.array) -> mx.array:
             del tokens
-            self.steps.logprobs.append(_normal(logits[0]))
+            self.steps.logprobs.append(normal(logits[0]))
             return logits
 
 
@@ -139,10 +139,11 @@ class Library:
         from mlx_lm import stream_generate
 
         written = stream_generate(self.model, self.tokenizer, list(tokens), max_tokens=max_tokens)
-        return Steps([_normal(one.logprobs) for one in written])
+        return Steps([normal(one.logprobs) for one in written])
 
 
-def _normal(logits: mx.array) -> np.ndarray:
+def normal(logits: mx.array) -> np.ndarray:
+    """The log-probabilities [vocabulary] of logits, which may be such already."""
     values = logits.astype(mx.float32)
     return np.array(values - mx.logsumexp(values, axis=-1, keepdims=True))
 

@@ -21,11 +21,11 @@ Forward = Callable[[mx.array, list[Any]], mx.array]
 NewCache = Callable[[], list[Any]]
 
 _TRIED = "The quick brown fox jumps over the lazy dog while two old men play chess"
-_LONG, _SHORT = 12, 2
-# Distances between logits, as parts of their length. Rows that go together through other kernels than alone are rounded
-# otherwise, and may choose other experts: they must be far apart before a batch is given up. Padding is given up lightly:
-# without it prompts are still read together, in pieces of one length.
-_OTHER_KERNELS, _ROUNDING = 0.3, 0.005
+_LONG, _SHORT = 40, 8
+# Distances between logits, as parts of their length. What goes through other kernels is rounded otherwise and may choose
+# other experts, so it must be far apart before a batch is given up. Padding is given up lightly: without it prompts are
+# still read together, in pieces of one length.
+_OTHER_KERNELS, _SAME_KERNELS, _ROUNDING = 0.3, 0.07, 0.005
 # Caches that keep every token, each in its own place. Others rotate, or sum up what they have read.
 _KEEPS_EVERY_TOKEN = {"KVCache", "ConcatenateKVCache", "QuantizedKVCache"}
 
@@ -116,34 +116,44 @@ def _one_row_kind(kind: type) -> type:
     return type(f"OneRow{kind.__name__}", (OneRow if known else _NeverTrimmed, kind), {})
 
 
-def how_batched(forward: Forward, new_cache: NewCache, tokenizer: Any) -> Batching:
-    """Try what rows of this model may share: a long and a short prompt, alone and together."""
+def how_batched(forward: Forward, new_cache: NewCache, tokenizer: Any, *, read_alone: bool = False) -> Batching:
+    """Try what rows of this model may share: a long and a short prompt, alone and together.
+
+    With `read_alone`, prompts are read into caches of one row, as vision models read them, and never padded.
+    """
     kinds = new_cache()
     if not can_be_merged(kinds):
         return ONE_BY_ONE
     tokens = (list(tokenizer.encode(_TRIED)) * _LONG)[: _LONG + _SHORT]
     prompts = [tokens[:_LONG], tokens[_LONG:]]
     try:
-        read = [_read(forward, new_cache, prompt) for prompt in prompts]
-        alone = mx.concatenate(
-            [_answers(forward, [copy.deepcopy(one)], [prompt]) for one, prompt in zip(read, prompts, strict=True)]
-        )
-        if _apart(_answers(forward, read, prompts), alone) > _OTHER_KERNELS:
-            raise ValueError("rows that are decoded together are answered otherwise than alone")
+        read = [_read(forward, new_cache, prompt, merged=not read_alone) for prompt in prompts]
+        alone, twins = list[mx.array](), list[mx.array]()
+        for caches, prompt in zip(read, prompts, strict=True):
+            alone.append(_answers(forward, [copy.deepcopy(caches)], [prompt]))
+            # Beside itself a prompt is computed as in any batch of two, and needs nothing that is for other rows.
+            twins.append(_answers(forward, [copy.deepcopy(caches), copy.deepcopy(caches)], [prompt, prompt])[:1])
+        expected = mx.concatenate(twins)
+        if _apart(expected, mx.concatenate(alone)) > _OTHER_KERNELS:
+            raise ValueError("rows are answered otherwise in a batch than alone")
+        if _apart(_answers(forward, read, prompts), expected) > _SAME_KERNELS:
+            raise ValueError("rows are answered otherwise beside a longer one")
     except Exception as error:
         logger.info("error=<%s> | rows of this model cannot share a batch", error)
         return ONE_BY_ONE
+    if read_alone or can_be_masked(kinds):
+        return Batching(rows=True, padding=not read_alone)
     try:
-        padded = _apart(_answers(forward, [_read_padded(forward, new_cache, prompts)], prompts), alone)
+        padded = _apart(_answers(forward, [_read_padded(forward, new_cache, prompts)], prompts), expected)
     except Exception as error:
         logger.info("error=<%s> | prompts of this model cannot be padded", error)
         padded = float("inf")
-    return Batching(rows=True, padding=padded <= (_OTHER_KERNELS if can_be_masked(kinds) else _ROUNDING))
+    return Batching(rows=True, padding=padded <= _ROUNDING)
 
 
-def _read(forward: Forward, new_cache: NewCache, prompt: list[int]) -> list[Any]:
-    """A batch's caches with one prompt but for its last token."""
-    caches = [entry.merge([entry]) for entry in new_cache()]
+def _read(forward: Forward, new_cache: NewCache, prompt: list[int], *, merged: bool) -> list[Any]:
+    """Caches with one prompt but for its last token: a batch's, or those of one row."""
+    caches = [entry.merge([entry]) if merged else entry for entry in new_cache()]
     mx.eval(forward(mx.array([prompt[:-1]]), caches))
     return caches
 
@@ -165,6 +175,11 @@ def _read_padded(forward: Forward, new_cache: NewCache, prompts: list[list[int]]
 def _answers(forward: Forward, batches: list[list[Any]], prompts: list[list[int]]) -> mx.array:
     """The logits [prompts, 2 * vocabulary] of each prompt's last token and of one more, decoded in one batch."""
     caches, *others = batches
+    if others:
+        # Those of one row alone become a batch's when a second one joins.
+        caches, *others = [
+            [entry if hasattr(entry, "extend") else entry.merge([entry]) for entry in one] for one in batches
+        ]
     for other in others:
         for entry, more in zip(caches, other, strict=True):
             entry.extend(more)

@@ -54,6 +54,7 @@ class RowRunner(ABC):
         post: Post,
         expected_requests: Callable[[], int] = lambda: 0,
     ) -> None:
+        self.needs_a_picture = False
         self.trimmable = can_be_trimmed(self._new_cache(model))
         self._name, self._tokenizer, self._slots = name, tokenizer, slots
         self._kv_bytes_per_token, self._batch_size = kv_bytes_per_token, batch_size

@@ -18,6 +18,7 @@ from mlx_vlm.generate.ar import GenerationBatch, PromptProcessingBatch
 from mlx_vlm.generate.common import _chunked_prefill_enabled  # pyright: ignore[reportPrivateUsage]
 from mlx_vlm.models.cache import KVCache, make_prompt_cache
 
+from adapters.mlx.generation.batching import Batching, how_batched
 from adapters.mlx.generation.request import Ended, GenerationRequest, Reading
 from adapters.mlx.generation.runner import SMALLEST_CHUNK, STEPS_BETWEEN_EVALS, RowRunner, guarded
 from adapters.mlx.generation.sampling import BatchSampler
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 # What a model gives beside its embeddings that a kept prompt would have to hold too.
 _NOT_KEPT = ("cross_attention_states", "decoder_inputs_embeds")
+# What language models note about the prompt that they read last.
+_OF_THE_LAST_PROMPT = ("_rope_deltas", "_position_ids")
 _TOWERS = ("vision_tower", "vision_model", "visual", "vision_encoder")
 
 
@@ -46,11 +49,38 @@ class VisionRunner(RowRunner):
         # Rows whose prompts are being read, each by a generator that gives its batch of one at the end.
         self._being_read: deque[tuple[GenerationRequest, Generator[None, None, GenerationBatch]]] = deque()
         self._batch: GenerationBatch | None = None
+        # Layers that look at pictures alone take the prompt for one where there is none (mlx_vlm/models/mllama).
+        self.needs_a_picture = bool(getattr(getattr(self._language, "config", None), "cross_attention_layers", None))
+        self._batching: Batching | None = None  # what rows may share, known once a second one wants to join
 
     # --- joining
 
     def _new_cache(self, model: Any) -> list[Any]:
         return make_prompt_cache(model.language_model)
+
+    def _has_place(self) -> bool:
+        if not self._rows:
+            return True
+        if self._batching is None:
+            self._batching = self._how_batched()
+        return self._batching.rows and super()._has_place()
+
+    def _how_batched(self) -> Batching:
+        language, kept = self._language, {}
+        for name in _OF_THE_LAST_PROMPT:
+            if hasattr(language, name):
+                kept[name] = getattr(language, name)
+
+        def forward(tokens: mx.array, caches: list[Any]) -> mx.array:
+            self._slots.use([None] * tokens.shape[0])
+            out = language(tokens, cache=caches)
+            return getattr(out, "logits", out)
+
+        try:
+            return how_batched(forward, lambda: make_prompt_cache(language), self._tokenizer, read_alone=True)
+        finally:
+            for name, value in kept.items():
+                setattr(language, name, value)
 
     def _insert(self, request: GenerationRequest) -> None:
         request.waits_for = None

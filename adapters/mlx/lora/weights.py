@@ -1,5 +1,6 @@
 """A LoRA adapter's matrices, read from its file and checked against the model that they are for."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,11 +13,15 @@ from adapters.lora.check import WEIGHTS, AdapterFiles, check_files
 from adapters.mlx.lora.layers import Kind, Weights, base_of, kind_of, language_of, put_layers
 
 _PARTS = ("lora_a", "lora_b", "m")
+_ONE_EXPERT = re.compile(r"\.experts\.\d+\.")
 
 
 def fits_in_slots(model: Any, files: AdapterFiles) -> bool:
-    """Whether the adapter can be one of several within the model. DoRA and full ones change the layers themselves."""
-    if files.method != "lora":
+    """Whether the adapter can be one of several within the model. DoRA and full ones change the layers themselves.
+
+    Experts that are layers of their own are given single tokens, of which nobody knows whose they are.
+    """
+    if files.method != "lora" or any(_ONE_EXPERT.search(name) for name in files.tensors):
         return False
     modules = _modules(model)
     return all(not hasattr(base_of(modules[name]), "to_lora") for name in names_of(files) if name in modules)

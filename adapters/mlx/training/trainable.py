@@ -10,6 +10,9 @@ from adapters.errors import InvalidRequest, UnsupportedModel
 from adapters.mlx.lora.layers import language_of, put_layers
 from adapters.protocol.training import Train
 
+# What an adapter's file may hold of a layer (adapters/lora/check.py).
+_ADAPTERS_PARTS = {"lora_a", "lora_b", "m"}
+
 
 def make_trainable(model: Any, work: Train) -> int:
     """Freeze the model but for what is to be learned; gives the number of values that are.
@@ -22,7 +25,12 @@ def make_trainable(model: Any, work: Train) -> int:
     if work.layers is not None and work.layers > count:
         raise InvalidRequest(f"layers={work.layers}, and {work.model} has {count}; leave it out to train all")
     layers = work.layers or count
-    model.freeze()
+    try:
+        model.freeze()
+    except AttributeError as error:
+        raise UnsupportedModel(
+            f"{work.model} cannot be trained: its family's code is no whole module ({error}). Choose a model of another family"
+        ) from error
     mx.random.seed(work.seed)
     if work.method == "full":
         _unfreeze(speaking, work, layers)
@@ -40,12 +48,26 @@ def make_trainable(model: Any, work: Train) -> int:
 
 def _check_that_it_runs(model: Any, work: Train) -> None:
     """Raise UnsupportedModel where the model's own code cannot do with layers of an adapter. Nothing is computed."""
+    found: Any = tree_flatten(model.trainable_parameters())
+    if strange := next((name for name, _ in found if name.rpartition(".")[2] not in _ADAPTERS_PARTS), None):
+        raise UnsupportedModel(
+            f"{work.model} cannot be trained by {work.method}: its family has layers of its own kind ({strange}), which adapters here do not hold. Choose a model of another family"
+        )
+
+    def total(model: Any) -> mx.array:
+        out = language_forward(model)(mx.array([[0, 0]]))
+        return getattr(out, "logits", out).sum()
+
+    was = model.training
+    model.train()  # some code is met in training alone
     try:
-        language_forward(model)(mx.array([[0, 0]]))
+        nn.value_and_grad(model, total)(model)
     except (AttributeError, TypeError, ValueError, KeyError, IndexError, RuntimeError) as error:
         raise UnsupportedModel(
             f"{work.model} cannot be trained by {work.method}: its family's code does not work with such layers ({str(error)[:200]}). Choose a model of another family"
         ) from error
+    finally:
+        model.train(was)
 
 
 def language_forward(model: Any) -> Any:

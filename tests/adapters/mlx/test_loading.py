@@ -68,3 +68,14 @@ def test_a_model_without_a_tokenizer_says_which_files_are_missing(tmp_path: Path
     (folder / "tokenizer.json").unlink()
     with pytest.raises(UnsupportedModel, match=r"none of tokenizer\.json"):
         read_reader("bare", read_card(folder))
+
+
+@pytest.mark.parametrize(("family", "reason"), [("perceptron", "neither mlx-lm"), ("phi3small", "beyond its memory")])
+def test_a_family_that_cannot_be_run_is_refused_before_anything_is_read(
+    family: str, reason: str, tmp_path: Path, isolated: Path
+) -> None:
+    folder = Path(shutil.copytree(STARTERS["starter"], tmp_path / "model"))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"model_type": family}))
+    with pytest.raises(UnsupportedModel, match=reason):
+        read_reader("m", read_card(folder))

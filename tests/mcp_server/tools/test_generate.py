@@ -242,10 +242,11 @@ async def test_a_folder_without_weights_is_named(modern: Client, tmp_path: Path)
     assert "has no weights" in await refused(modern, prompt="x", model=str(folder))
 
 
-async def test_a_folder_with_code_is_refused(modern: Client, tmp_path: Path) -> None:
+async def test_a_model_that_is_code_is_refused(modern: Client, tmp_path: Path) -> None:
     folder = copy_of_starter(tmp_path / "code")
-    (folder / "modeling.py").write_text("raise SystemExit")
-    assert "modeling.py" in await refused(modern, prompt="x", model=str(folder))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"model_file": "modeling.py"}))
+    assert "config.json says that the model is code" in await refused(modern, prompt="x", model=str(folder))
 
 
 async def test_a_file_that_is_no_text_is_refused(modern: Client, tmp_path: Path) -> None:

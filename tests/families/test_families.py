@@ -1,12 +1,14 @@
-"""Every family of text models answers here as its own library answers: alone, together, from a cache, with an adapter."""
+"""Every family answers here as its own library answers: alone, together, from a cache, with an adapter."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.families.asked_of_text import QUESTIONS, TextFamily
+from adapters.models.abilities import runs_remote_code
+from tests.families.asked_of_text import TextFamily
 from tests.families.cases import CASES, NOT_TRIED, QUICK, Case, as_known
 from tests.families.serving import told
+from tests.families.speech_families import families, is_listed, speech_rows
 
 
 def cases() -> list[object]:
@@ -20,9 +22,9 @@ def cases() -> list[object]:
 
 @pytest.mark.parametrize("case", cases())
 def test_a_family_answers_as_its_library_does(case: Case, tmp_path: Path, isolated: Path) -> None:
-    family = TextFamily(case.checkpoint(tmp_path))
-    assert family.served.card.abilities == ("text",)
-    found = {question: answered(family, question) for question in QUESTIONS}
+    family = case.made(tmp_path)
+    assert family.served.card.abilities == (("text", "vision") if case.sees else ("text",))
+    found = {question: answered(family, question) for question in case.questions}
     assert not {question: wrong for question, wrong in found.items() if not as_known(case, question, wrong)}
 
 
@@ -39,3 +41,9 @@ def test_every_family_of_the_installed_library_is_tried() -> None:
     modules = {path.stem: path.read_text() for path in Path(next(iter(mlx_lm.models.__path__))).glob("*.py")}
     families = {name for name, source in modules.items() if "class Model(" in source}
     assert not families - {case.family for case in CASES.values()}
+
+
+def test_every_speech_family_is_known_as_one_and_refused_only_where_it_fetches_code() -> None:
+    assert all(is_listed(family) for family in families())
+    assert [family for family in families() if runs_remote_code(family)] == ["fun_asr_nano", "vibevoice_asr"]
+    assert len(speech_rows()) == len(families()) > 20
