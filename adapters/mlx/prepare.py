@@ -15,6 +15,7 @@ from adapters.mlx.residency import Leased, Loaded
 from adapters.mlx.text.answer import AnswerText, WrittenCall, markers_of
 from adapters.mlx.text.chat import Prompt, ends_with, render
 from adapters.mlx.text.schema import Reasoning, SchemaMask, compile_schema, grammar_tokenizer
+from adapters.mlx.text.tools import call_form
 from adapters.protocol.content import TextPart, media_of, parts_of
 from adapters.protocol.generation import Generate, MadeCall
 
@@ -75,13 +76,16 @@ def read_call(tokenizer: Any, call: WrittenCall, tools: list[dict[str, Any]]) ->
 
     What cannot be read is given as written, and so is a call that was cut before its end marker.
     """
-    start, end = tokenizer.tool_call_start or "", tokenizer.tool_call_end or ""
+    form = call_form(tokenizer)
+    start, end = form.start or "", form.end or ""
     cut = not call.closed and bool(end)
     made = MadeCall(written=f"{start}{call.text}{'' if cut else end}", after=call.after)
     try:
         if cut:
             raise ValueError("it was cut")
-        parsed: Any = tokenizer.tool_parser(call.text, tools)
+        if form.parse is None:
+            raise ValueError("this model has no form of calls")
+        parsed: Any = form.parse(call.text, tools)
         read = parsed if isinstance(parsed, list) else [parsed]
         return [
             MadeCall(written=made.written, after=made.after, name=one["name"], arguments=one.get("arguments") or {})

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from adapters.mlx.text.tools import call_form
+
 
 @dataclass(frozen=True)
 class Markers:
@@ -148,4 +150,5 @@ def _possible_start(text: str, words: Sequence[str]) -> int:
 
 def markers_of(tokenizer: Any) -> Markers:
     """The markers of an `mlx_lm` tokenizer."""
-    return Markers(tokenizer.think_start, tokenizer.think_end, tokenizer.tool_call_start, tokenizer.tool_call_end)
+    calls = call_form(tokenizer)
+    return Markers(tokenizer.think_start, tokenizer.think_end, calls.start, calls.end)

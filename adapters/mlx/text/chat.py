@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.errors import InvalidRequest, UnsupportedModel
+from adapters.mlx.text.tools import in_words
 
 Message = dict[str, Any]
 
@@ -27,7 +28,7 @@ def render(
     if thinking and not tokenizer.has_thinking:
         raise UnsupportedModel("this model has no thinking mode; leave `thinking` out, or choose a reasoning model")
     if not tokenizer.has_chat_template:
-        return Prompt(tokenizer.encode(_joined(messages)), [], False)
+        return Prompt(tokenizer.encode(_joined(in_words(tokenizer, messages, tools))), [], False)
     tokens = _rendered(tokenizer, messages, tools, thinking, add_generation_prompt=True)
     opened = tokenizer.has_thinking and ends_with(tokenizer, tokens, tokenizer.think_start)
     boundaries = _boundaries(tokenizer, messages, tools, thinking, tokens) if checkpoints else []
@@ -38,7 +39,8 @@ def _rendered(
     tokenizer: Any, messages: list[Message], tools: list[dict[str, Any]], thinking: bool, **options: Any
 ) -> list[int]:
     try:
-        return list(tokenizer.apply_chat_template(messages, tools=tools or None, enable_thinking=thinking, **options))
+        told = in_words(tokenizer, messages, tools)
+        return list(tokenizer.apply_chat_template(told, tools=tools or None, enable_thinking=thinking, **options))
     except Exception as error:  # templates raise what they like, jinja2's own errors among it
         raise InvalidRequest(
             f"this model's chat template refuses the messages: {str(error)[:300] or type(error).__name__}. Change their roles or order"
@@ -53,10 +55,11 @@ def rendered_text(
     Raises InvalidRequest where the template refuses it.
     """
     if not tokenizer.has_chat_template:
-        return _joined(messages)
+        return _joined(in_words(tokenizer, messages, tools))
     try:
+        told = in_words(tokenizer, messages, tools)
         return tokenizer.apply_chat_template(
-            messages, tools=tools or None, enable_thinking=thinking, add_generation_prompt=prompt, tokenize=False
+            told, tools=tools or None, enable_thinking=thinking, add_generation_prompt=prompt, tokenize=False
         )
     except Exception as error:  # templates raise what they like, jinja2's own errors among it
         raise InvalidRequest(
