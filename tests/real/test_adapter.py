@@ -51,7 +51,6 @@ async def test_an_adapter_of_a_few_iterations_changes_the_answer_here_and_in_mlx
     assert generate(model, tokenizer, tokens, max_tokens=12) == after["text"]  # pyright: ignore[reportArgumentType]
 
     said, found = trained["training"]["preflight"], _measured(shared_home, trained["job"])
-    print(said["memory_bytes"], found.memory_bytes, said["seconds"], found.seconds)
     assert 1 / MEMORY_FACTOR < said["memory_bytes"] / found.memory_bytes < MEMORY_FACTOR
     assert 1 / TIME_FACTOR < said["seconds"] / found.seconds < TIME_FACTOR
 
