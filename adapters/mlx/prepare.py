@@ -15,7 +15,7 @@ from adapters.mlx.residency import Leased, Loaded
 from adapters.mlx.text.answer import AnswerText, WrittenCall, markers_of
 from adapters.mlx.text.chat import Prompt, ends_with, render
 from adapters.mlx.text.schema import Reasoning, SchemaMask, compile_schema, grammar_tokenizer
-from adapters.mlx.text.tools import call_form
+from adapters.mlx.text.tools import call_form, shows_tools
 from adapters.protocol.content import TextPart, media_of, parts_of
 from adapters.protocol.generation import Generate, MadeCall
 
@@ -63,9 +63,10 @@ def make_prompt(loaded: Loaded, work: Generate, index: int, media: "Media") -> t
         opened = tokenizer.has_thinking and ends_with(tokenizer, sight.tokens, tokenizer.think_start)
         prompt = Prompt(sight.key, [], opened)
     else:
-        prompt = render(
-            tokenizer, _plain(conversation), work.tools, work.thinking, checkpoints=not loaded.runner.trimmable
-        )
+        # A call that is forced is held to its schema alone: words about another form of calls would lead away from it.
+        in_words_only = work.json_schema is not None and not shows_tools(tokenizer)
+        tools = [] if in_words_only else work.tools
+        prompt = render(tokenizer, _plain(conversation), tools, work.thinking, checkpoints=not loaded.runner.trimmable)
     if not prompt.tokens:
         raise InvalidRequest("the prompt has no tokens; write something")
     return prompt, sight

@@ -1,4 +1,4 @@
-"""A Strands agent thinks with SmolLM2, whose template shows no tools: the call is forced, and held to the tool's schema."""
+"""A Strands agent thinks with SmolLM2, whose template shows no tools: the call is forced, its result is told in words."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -44,7 +44,7 @@ class Person(BaseModel):
 
 def test_a_tool_is_called_with_what_was_asked_for_and_its_result_is_answered(shared_home: Home, smollm2: Path) -> None:
     with shared_home.entered():
-        model = Forcing(str(smollm2), params={"max_tokens": 24})
+        model = Forcing(str(smollm2), params={"max_tokens": 40})
         agent = Agent(model=model, tools=[get_weather], callback_handler=None, system_prompt="Be brief.")
         result = agent("What is the weather in Rome?")
     assert CALLED == ["Rome"]

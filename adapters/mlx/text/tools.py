@@ -33,13 +33,15 @@ class CallForm:
 
 def call_form(tokenizer: Any) -> CallForm:
     """Return the form that mlx_lm knows of this model, or the one that it is told of here."""
-    if tokenizer.has_tool_calling or shows_tools(tokenizer):
+    if shows_tools(tokenizer):
         return CallForm(tokenizer.tool_call_start, tokenizer.tool_call_end, tokenizer.tool_parser)
     return CallForm(json_tools.tool_call_start, json_tools.tool_call_end, json_tools.parse_tool_call)
 
 
 def shows_tools(tokenizer: Any) -> bool:
-    """Whether the model's own template tells it of its tools. One that is code in place of a text is taken to."""
+    """Return whether the model's own template tells it of its tools. One that is code in place of a text is taken to."""
+    if tokenizer.has_tool_calling:
+        return True
     if not tokenizer.has_chat_template:
         return False
     template = getattr(tokenizer, "chat_template", None)
@@ -52,7 +54,7 @@ def in_words(tokenizer: Any, messages: list[Message], tools: list[dict[str, Any]
     The tools stand at the end of the system prompt, or at the beginning of the first message of a user.
     """
     uses_tools = bool(tools) or any(message.get("tool_calls") or message["role"] == "tool" for message in messages)
-    if not uses_tools or tokenizer.has_tool_calling or shows_tools(tokenizer):
+    if not uses_tools or shows_tools(tokenizer):
         return messages
     told: list[Message] = []
     after_result = False
