@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-families check bench bundle audit format clean
+.PHONY: demo test test-families test-real check bench bundle audit format clean
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -23,6 +23,10 @@ check: $(READY)  ## Style and types.
 # A worker that died is not replaced: with --dist loadfile the tests that it had left may never be run, and the run not end.
 test: check  ## Style, types and every test.
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --max-worker-restart 0
+
+# On the CPU a long prompt takes minutes: more than the ordinary limit of a test.
+test-real: $(READY)  ## Tests on real weights, which are fetched; skipped, with the reason, where they cannot be.
+	$(BIN)/pytest tests/real -m real -rs --numprocesses auto --maxprocesses 2 --dist loadfile --max-worker-restart 0 -o faulthandler_timeout=600
 
 test-families: $(READY)  ## Every family of models that the libraries know, with tiny random weights; writes docs/models.md.
 	$(BIN)/python -m tests.families docs/models.md
