@@ -11,7 +11,7 @@ from mcp.types import Resource
 
 from adapters.errors import AdapterNotFound, InvalidRequest, JobNotFound
 from adapters.lora.trained_adapters import names as adapter_names
-from adapters.lora.trained_adapters import shelved
+from adapters.lora.trained_adapters import trained_adapter
 from adapters.places import lora_folder, recordings_folder
 from adapters.protocol.wire import json_of
 from adapters.recordings import store
@@ -67,7 +67,7 @@ def add_resources(server: "MCPServer[Any]") -> None:
     async def adapter(name: str) -> str:
         """What is known of an adapter: its model, its making, what it learned."""
         try:
-            found = await asyncio.to_thread(shelved, name)
+            found = await asyncio.to_thread(trained_adapter, name)
         except AdapterNotFound as error:
             raise ResourceNotFoundError(for_client(error)) from error
         made = found.manifest.model_dump(exclude_none=True) if found.manifest else {}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapters.datasets.files import dataset_rows
-from adapters.datasets.rows import Row, digest, unique
+from adapters.datasets.rows import TrainingRow, digest, unique
 from adapters.datasets.sessions import session_rows
 from adapters.errors import InvalidRequest, NothingToLearn, OutsideGrants
 from adapters.recordings.splits import split_conversations
@@ -15,8 +15,8 @@ from adapters.recordings.splits import split_conversations
 class Dataset:
     """Rows to train on and rows held back; `duplicates` were left out of both."""
 
-    train: list[Row]
-    held_back: list[Row]
+    train: list[TrainingRow]
+    held_back: list[TrainingRow]
     duplicates: int
 
     @property
@@ -38,7 +38,7 @@ def gather(
     anything back, and for a picture that is elsewhere or not there.
     """
     rows = [row for session in sessions for row in session_rows(session)]
-    held_back = list[Row]()
+    held_back = list[TrainingRow]()
     if dataset is not None:
         given, held_back = dataset_rows(Path(dataset))
         rows += given
@@ -59,7 +59,7 @@ def gather(
     return Dataset(train, apart, duplicates)
 
 
-def _check_images(row: Row, readable: Sequence[str] | None) -> None:
+def _check_images(row: TrainingRow, readable: Sequence[str] | None) -> None:
     for source in row.images:
         if source.startswith("data:"):
             continue

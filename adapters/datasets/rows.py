@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Row:
+class TrainingRow:
     """A conversation with the places of the messages to learn, or a text that is learned whole.
 
     `messages` and `tools` are as chat templates take them. `origin` says where the row stands, for people.
@@ -33,7 +33,7 @@ class Row:
         return json.dumps(whole, sort_keys=True, ensure_ascii=False)
 
 
-def digest(rows: Sequence[Row]) -> str:
+def digest(rows: Sequence[TrainingRow]) -> str:
     """A fingerprint of all rows, in order."""
     found = hashlib.sha256()
     for row in rows:
@@ -41,6 +41,6 @@ def digest(rows: Sequence[Row]) -> str:
     return found.hexdigest()
 
 
-def unique(rows: Sequence[Row]) -> list[Row]:
+def unique(rows: Sequence[TrainingRow]) -> list[TrainingRow]:
     """The rows without those that say the same as an earlier one: none may be trained on and held back at once."""
     return list({row.content: row for row in reversed(rows)}.values())[::-1]

@@ -1,13 +1,13 @@
 """Rows from recorded sessions: one for each conversation, with the messages that are to be learned from."""
 
-from adapters.datasets.rows import Row
+from adapters.datasets.rows import TrainingRow
 from adapters.errors import BrokenSession
 from adapters.recordings import store
 from adapters.recordings.conversation import Conversation
 from adapters.recordings.exports import as_chat, tools_of
 
 
-def session_rows(session: str) -> list[Row]:
+def session_rows(session: str) -> list[TrainingRow]:
     """The rows of a session. Raises InvalidRequest when there is no such session, or it has lines that cannot be read."""
     found = store.read(session)
     if found.broken:
@@ -20,7 +20,7 @@ def session_rows(session: str) -> list[Row]:
     return [_row(one, f"session {session}, conversation {n}") for n, one in enumerate(found.conversations, 1)]
 
 
-def _row(conversation: Conversation, origin: str) -> Row:
+def _row(conversation: Conversation, origin: str) -> TrainingRow:
     before = 1 if conversation.system else 0
     learned = [i + before for i, message in enumerate(conversation.messages) if message.learned]
     messages = as_chat(conversation)[: learned[-1] + 1]
@@ -29,4 +29,4 @@ def _row(conversation: Conversation, origin: str) -> Row:
         if recorded.images:
             shown = [{"type": "image", "source": image} for image in recorded.images]
             message["content"] = [*shown, {"type": "text", "text": recorded.content}]
-    return Row(origin, messages, tuple(learned), tools_of(conversation), images=tuple(images))
+    return TrainingRow(origin, messages, tuple(learned), tools_of(conversation), images=tuple(images))

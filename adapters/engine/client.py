@@ -59,7 +59,7 @@ MakeRequest = Callable[[int], Wire]
 class Job:
     """A job as this client follows it. `partial` grows as events are read.
 
-    `seen` is the last whole view that the engine sent, `view` the one that ended the job.
+    `last_snapshot` is the last whole view that the engine sent, `view` the one that ended the job.
     """
 
     id: str
@@ -67,7 +67,7 @@ class Job:
     state: JobState = "queued"
     partial: list[Partial] = field(default_factory=list)
     training: TrainingState | None = None
-    seen: JobView | None = None
+    last_snapshot: JobView | None = None
     view: JobView | None = None
 
     def take(self, event: Event) -> None:
@@ -78,7 +78,7 @@ class Job:
             view = event.view
             self.state, self.progress, self.partial = view.state, view.progress, list(view.partial)
             self.training = view.training
-            self.seen, self.view = view, view if view.state in FINISHED else None
+            self.last_snapshot, self.view = view, view if view.state in FINISHED else None
         elif isinstance(event, Update):
             self.state, self.progress, self.training = event.state, event.progress, event.training
             for i, piece in event.added.items():

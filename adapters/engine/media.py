@@ -31,12 +31,12 @@ async def read_media(work: Generate, settings: Settings) -> dict[str, Picture | 
     return dict(zip(parts, found, strict=True))
 
 
-def seen_in(conversation: list[dict[str, Any]], media: Mapping[str, Picture | Video]) -> list[ImageFacts]:
+def image_facts(conversation: list[dict[str, Any]], media: Mapping[str, Picture | Video]) -> list[ImageFacts]:
     """What the model is shown of each picture and video, in order."""
-    return [_seen(media[part.source]) for part in media_of(conversation)]
+    return [_facts(media[part.source]) for part in media_of(conversation)]
 
 
-def _seen(shown: Picture | Video) -> ImageFacts:
+def _facts(shown: Picture | Video) -> ImageFacts:
     first = shown.image if isinstance(shown, Picture) else shown.frames[0].image
     common = {"format": shown.format, "width": shown.width, "height": shown.height}
     common |= {"resized_width": first.width, "resized_height": first.height}

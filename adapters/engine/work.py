@@ -18,7 +18,7 @@ from adapters.mlx.generation.answer_job import AnswerJob
 from adapters.models.card import tensor_bytes, weight_files
 from adapters.models.download import download
 from adapters.models.installed_models import check_ability
-from adapters.models.names import ModelName, resolve
+from adapters.models.names import ResolvedName, resolve
 from adapters.protocol.content import media_of
 from adapters.protocol.generation import Completion, Generate, Generated, ImageFacts, Timing, Usage
 from adapters.protocol.jobs import Download, Downloaded, Outcome, Progress
@@ -90,8 +90,8 @@ async def _outcome(
 
 async def _folder(job: RunningJob, name: str, offline: bool, settings: Settings) -> tuple[str, Path]:
     """The name to show and the folder of a model, fetched from the hub if it is not here."""
-    found: ModelName = await asyncio.to_thread(resolve, name, _offline(settings, offline))
-    return found.shown, found.folder or await _fetched(job, found.shown)
+    found: ResolvedName = await asyncio.to_thread(resolve, name, _offline(settings, offline))
+    return found.display_name, found.folder or await _fetched(job, found.display_name)
 
 
 def _offline(settings: Settings, offline: bool) -> Settings:
@@ -136,7 +136,7 @@ async def _transcribe(job: RunningJob, work: Transcribe, backend: Backend, setti
 
 async def _generate(job: RunningJob, work: Generate, backend: Backend, settings: Settings) -> Generated:
     shows = any(media_of(conversation) for conversation in work.conversations)
-    media, facts = await _shown(job, work, settings) if shows else ({}, [])
+    media, facts = await _opened_media(job, work, settings) if shows else ({}, [])
     adapter, shown = await _adapter(job, work, settings)
     model = base_of(adapter.folder) if adapter and work.model in ("", "default") else work.model
     name, folder = await _folder(job, model, work.offline, settings)
@@ -159,17 +159,17 @@ async def _adapter(job: RunningJob, work: Generate, settings: Settings) -> tuple
     if work.adapter is None:
         return None, None
     found = await asyncio.to_thread(resolve_adapter, work.adapter, _offline(settings, work.offline))
-    folder = found.folder or await _fetched(job, found.shown)
-    return await asyncio.to_thread(check_files, folder), found.shown
+    folder = found.folder or await _fetched(job, found.display_name)
+    return await asyncio.to_thread(check_files, folder), found.display_name
 
 
-async def _shown(job: RunningJob, work: Generate, settings: Settings) -> tuple["Media", list[ImageFacts]]:
+async def _opened_media(job: RunningJob, work: Generate, settings: Settings) -> tuple["Media", list[ImageFacts]]:
     """The pictures and videos of the conversations, and what the model is shown of them, in order."""
-    from adapters.engine.media import read_media, seen_in  # decoders, as in _transcribe
+    from adapters.engine.media import image_facts, read_media  # decoders, as in _transcribe
 
     job.on_progress(Progress(phase="opening the pictures"))
     media = await read_media(work, settings)
-    return media, [one for conversation in work.conversations for one in seen_in(conversation, media)]
+    return media, [one for conversation in work.conversations for one in image_facts(conversation, media)]
 
 
 async def count_tokens(work: Generate, backend: Backend, settings: Settings) -> int:
@@ -177,13 +177,13 @@ async def count_tokens(work: Generate, backend: Backend, settings: Settings) -> 
     found = await asyncio.to_thread(resolve, work.model, _offline(settings, True))
     assert found.folder is not None  # offline, a name that is not here was refused
     shows = bool(media_of(work.conversations[0]))
-    await asyncio.to_thread(check_ability, found.shown, found.folder, "vision" if shows else "text")
+    await asyncio.to_thread(check_ability, found.display_name, found.folder, "vision" if shows else "text")
     media: Media = {}
     if shows:
         from adapters.engine.media import read_media  # decoders, as in _transcribe
 
         media = await read_media(work, settings)
-    async with backend.lease(found.shown, found.folder, lambda _: None) as leased:
+    async with backend.lease(found.display_name, found.folder, lambda _: None) as leased:
         return await backend.count(leased, work, media)
 
 

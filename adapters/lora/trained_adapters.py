@@ -22,7 +22,7 @@ from adapters.errors import (
 from adapters.lora.check import CONFIG, WEIGHTS, AdapterFiles, check_files
 from adapters.lora.manifest import Manifest, fingerprint, read_manifest
 from adapters.models.hub_cache import in_hub_cache
-from adapters.models.names import HUB_ID, check_may_download, granted_folder
+from adapters.models.names import HUB_ID, ResolvedName, check_may_download, granted_folder
 from adapters.places import lora_folder
 from adapters.settings import Settings
 
@@ -31,16 +31,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True)
-class AdapterName:
-    """What a name stands for: `shown` in answers; `folder` where it is, or None when it must be downloaded first."""
-
-    shown: str
-    folder: Path | None
-
-
-@dataclass(frozen=True)
-class Shelved:
-    """An adapter on disk: its files and what is known of its making, or why it cannot be used."""
+class TrainedAdapter:
+    """A LoRA adapter on disk: its files and what is known of its making, or why it cannot be used."""
 
     name: str
     folder: Path
@@ -72,18 +64,18 @@ def names() -> list[str]:
     return sorted(path.name for path in lora_folder().iterdir() if _NAME.fullmatch(path.name) and path.is_dir())
 
 
-def shelf() -> list[Shelved]:
+def trained_adapters() -> list[TrainedAdapter]:
     """Every adapter that was trained here, by name."""
-    return [shelved(name) for name in names()]
+    return [trained_adapter(name) for name in names()]
 
 
-def shelved(name: str) -> Shelved:
+def trained_adapter(name: str) -> TrainedAdapter:
     """One adapter of the shelf. Raises AdapterNotFound."""
     folder = trained(name)
     try:
-        return Shelved(name, folder, check_files(folder), read_manifest(folder))
+        return TrainedAdapter(name, folder, check_files(folder), read_manifest(folder))
     except ServerError as error:
-        return Shelved(name, folder, None, read_manifest(folder), str(error))
+        return TrainedAdapter(name, folder, None, read_manifest(folder), str(error))
 
 
 def trained(name: str) -> Path:
@@ -94,7 +86,7 @@ def trained(name: str) -> Path:
     return folder
 
 
-def resolve_adapter(name: str, settings: Settings, readable: Iterable[Path] | None = None) -> AdapterName:
+def resolve_adapter(name: str, settings: Settings, readable: Iterable[Path] | None = None) -> ResolvedName:
     """What `name` means: an adapter trained here, a folder, or a hub id.
 
     `readable` are the folders from which adapters may be named by path; None allows any (the user's own command line).
@@ -105,23 +97,23 @@ def resolve_adapter(name: str, settings: Settings, readable: Iterable[Path] | No
         return _by_path(wanted, settings, readable)
     if HUB_ID.fullmatch(wanted):
         if folder := in_hub_cache(wanted, needs=CONFIG):
-            return AdapterName(wanted, folder)
+            return ResolvedName(wanted, folder)
         try:
             check_may_download(wanted, settings)
         except DownloadForbidden as error:
             raise AdapterDownloadForbidden(str(error)) from error
         except ModelNotFound as error:
             raise NoSuchAdapter(str(error)) from error
-        return AdapterName(wanted, None)
-    return AdapterName(wanted, trained(wanted))
+        return ResolvedName(wanted, None)
+    return ResolvedName(wanted, trained(wanted))
 
 
-def _by_path(wanted: str, settings: Settings, readable: Iterable[Path] | None) -> AdapterName:
+def _by_path(wanted: str, settings: Settings, readable: Iterable[Path] | None) -> ResolvedName:
     always = [*settings.model_folders, lora_folder()]
     folder = granted_folder("adapter", wanted, always, readable, AdapterNotFound)
     if not folder.is_dir():
         raise _not_found(f"{wanted} is not a folder on this machine", Path(wanted).name)
-    return AdapterName(str(folder), folder)
+    return ResolvedName(str(folder), folder)
 
 
 def install(draft: Path, name: str) -> Path:

@@ -39,17 +39,17 @@ def fuse(adapter: str, target: Path, settings: Settings, *, dequantize: bool = F
     named = resolve(base_of(folder), settings)
     if named.folder is None:
         raise NotDownloaded(
-            f"{named.shown}, which the adapter belongs to, is not on this machine; download it first",
-            subject=named.shown,
+            f"{named.display_name}, which the adapter belongs to, is not on this machine; download it first",
+            subject=named.display_name,
         )
     check_folder(named.folder)
-    check_base(folder, named.folder, named.shown)
+    check_base(folder, named.folder, named.display_name)
     card = read_card(named.folder)
     if "vision" in card.abilities:
         raise UnsupportedModel(
-            f"{named.shown} is a vision model, and only text models can be fused; use the adapter beside it"
+            f"{named.display_name} is a vision model, and only text models can be fused; use the adapter beside it"
         )
-    model = lazy_model(named.shown, card)
+    model = lazy_model(named.display_name, card)
     check_against(model, files)
     lay_around(model, files)
     fused = [

@@ -13,7 +13,7 @@ from adapters.models.starters import STARTERS
 
 
 @dataclass(frozen=True)
-class Shelved:
+class InstalledModel:
     """A model on disk: its card, or why it cannot be used."""
 
     name: str
@@ -22,7 +22,7 @@ class Shelved:
     problem: str | None = None
 
 
-def models_on_disk() -> Iterator[Shelved]:
+def models_on_disk() -> Iterator[InstalledModel]:
     """Every model that can be named, the starter models first."""
     shelf = [Repository(name, folder) for name, folder in STARTERS.items()] + cached_repositories()
     for entry in shelf:
@@ -30,9 +30,9 @@ def models_on_disk() -> Iterator[Shelved]:
             continue  # a data set, an adapter, or a download that was broken off
         try:
             check_folder(entry.folder)
-            yield Shelved(entry.name, entry.folder, read_card(entry.folder))
+            yield InstalledModel(entry.name, entry.folder, read_card(entry.folder))
         except ServerError as error:
-            yield Shelved(entry.name, entry.folder, None, str(error))
+            yield InstalledModel(entry.name, entry.folder, None, str(error))
 
 
 _DOES: dict[Ability, str] = {"text": "write", "vision": "see", "speech": "hear"}

@@ -19,16 +19,19 @@ _HUB_ID_HINT = "and a hub id such as mlx-community/Qwen3.5-4B-MLX-4bit is downlo
 
 
 @dataclass(frozen=True)
-class ModelName:
-    """What a name stands for: `shown` in answers; `folder` where it is, or None when it must be downloaded first."""
+class ResolvedName:
+    """What a name of a model or an adapter stands for.
 
-    shown: str
+    `display_name` stands in answers. `folder` is None when it must be downloaded first.
+    """
+
+    display_name: str
     folder: Path | None
 
 
 def resolve(
     name: str, settings: Settings, ability: Ability = "text", readable: Iterable[Path] | None = None
-) -> ModelName:
+) -> ResolvedName:
     """What `name` means on this machine; `ability` is the job for which "default", "auto" and "recommended" stand.
 
     `readable` are the folders from which models may be named by path; None allows any (the user's own command line).
@@ -39,22 +42,22 @@ def resolve(
     if wanted == RECOMMENDED:
         wanted = recommended(ability, settings)
     if wanted in STARTERS:
-        return ModelName(wanted, STARTERS[wanted])
+        return ResolvedName(wanted, STARTERS[wanted])
     if wanted.startswith(("/", "~", "./", "../")):
         return _by_path(wanted, settings, readable)
     if HUB_ID.fullmatch(wanted):
         if folder := in_hub_cache(wanted):
-            return ModelName(wanted, folder)
+            return ResolvedName(wanted, folder)
         check_may_download(wanted, settings)
-        return ModelName(wanted, None)
+        return ResolvedName(wanted, None)
     raise NoSuchModel(f"there is no model {name!r}; {_nearest(wanted)}, {_HUB_ID_HINT}")
 
 
-def _by_path(wanted: str, settings: Settings, readable: Iterable[Path] | None) -> ModelName:
+def _by_path(wanted: str, settings: Settings, readable: Iterable[Path] | None) -> ResolvedName:
     folder = granted_folder("model", wanted, settings.model_folders, readable, ModelNotFound)
     if not folder.is_dir():
         raise NoModelFolder(f"{wanted} is not a folder on this machine; {_nearest(wanted)}, {_HUB_ID_HINT}")
-    return ModelName(str(folder), folder)
+    return ResolvedName(str(folder), folder)
 
 
 def granted_folder(

@@ -43,21 +43,21 @@ def media_of(conversation: list[dict[str, Any]]) -> list[ImagePart | VideoPart]:
     """Return the pictures and videos of a conversation, in order."""
     parts = (
         part
-        for turn in conversation
-        if not isinstance(turn.get("content"), str)
-        for part in parts_of(turn.get("content"))
+        for message in conversation
+        if not isinstance(message.get("content"), str)
+        for part in parts_of(message.get("content"))
     )
     return [part for part in parts if not isinstance(part, TextPart)]
 
 
-def _check_turn(turn: dict[str, Any]) -> dict[str, Any]:
-    if turn.get("role") not in ROLES:
-        raise ValueError(f"role {turn.get('role')!r} is none of {', '.join(ROLES)}")
-    if not isinstance(turn.get("content"), str | list | None):
+def _check_message(message: dict[str, Any]) -> dict[str, Any]:
+    if message.get("role") not in ROLES:
+        raise ValueError(f"role {message.get('role')!r} is none of {', '.join(ROLES)}")
+    if not isinstance(message.get("content"), str | list | None):
         raise ValueError("content is neither text nor a list of parts")
-    parts_of(turn.get("content"))
-    return turn
+    parts_of(message.get("content"))
+    return message
 
 
 # A message as chat templates take it: a role, content, and what else the role has (tool calls, a tool's name).
-Turn = Annotated[dict[str, Any], AfterValidator(_check_turn)]
+Message = Annotated[dict[str, Any], AfterValidator(_check_message)]

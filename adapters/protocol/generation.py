@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from adapters.protocol.content import Turn
+from adapters.protocol.content import Message
 from adapters.protocol.surrogates import whole_value
 from adapters.protocol.wire import Wire
 
@@ -85,7 +85,7 @@ class Generate(GenerationOptions):
     kind: Literal["generate", "describe"] = "generate"
     model: str
     adapter: str | None = None
-    conversations: list[Annotated[list[Turn], Field(min_length=1)]] = Field(min_length=1, max_length=MAX_PROMPTS)
+    conversations: list[Annotated[list[Message], Field(min_length=1)]] = Field(min_length=1, max_length=MAX_PROMPTS)
     tools: list[dict[str, Any]] = []
     offline: bool = False
 

@@ -27,7 +27,7 @@ Name = Annotated[str, typer.Argument(help="The adapter, as `adapters list` shows
 def list_adapters() -> None:
     """Show every adapter: its model, how it was trained, what it learned."""
     table = Table("adapter", "model", "method", "loss", "exact", "size", "trained", box=None, header_style="bold")
-    for one in library.shelf():
+    for one in library.trained_adapters():
         made, files = one.manifest, one.files
         table.add_row(
             one.name,
@@ -44,7 +44,7 @@ def list_adapters() -> None:
 @app.command()
 def show(adapter: Name) -> None:
     """Show how an adapter was made, and where it is."""
-    one = library.shelved(adapter)
+    one = library.trained_adapter(adapter)
     made = one.manifest
     facts: list[tuple[str, str]] = [("folder", str(one.folder))]
     if one.problem:

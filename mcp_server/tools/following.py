@@ -66,8 +66,8 @@ class Following:
         if job.view is not None:
             return job.view
         told = {"state": job.state, "progress": job.progress, "partial": job.partial, "training": job.training}
-        if job.seen is not None:
-            return job.seen.model_copy(update=told)
+        if job.last_snapshot is not None:
+            return job.last_snapshot.model_copy(update=told)
         if work is None:
             raise EngineUnavailable("the engine has not answered in time; ask again")
         return JobView(job=job.id, kind=work.kind, model=work.model, created=time.time(), **told)
@@ -87,10 +87,10 @@ async def following(
         async with contextlib.aclosing(events) as stream:
             async for told in stream:
                 sent.set()
-                for name in ("progress", "state", "partial", "training", "seen", "view"):
+                for name in ("progress", "state", "partial", "training", "last_snapshot", "view"):
                     setattr(job, name, getattr(told, name))
                 changed.set()
-                if job.seen is not None:
+                if job.last_snapshot is not None:
                     known.set()
 
     reading = asyncio.create_task(read())

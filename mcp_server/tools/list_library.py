@@ -10,10 +10,9 @@ from mcp.types import CallToolResult
 from pydantic import BaseModel, Field
 
 from adapters.errors import InvalidRequest
-from adapters.lora.trained_adapters import Shelved as ShelvedAdapter
-from adapters.lora.trained_adapters import shelf
+from adapters.lora.trained_adapters import TrainedAdapter, trained_adapters
 from adapters.models.abilities import Ability
-from adapters.models.installed_models import Shelved, models_on_disk
+from adapters.models.installed_models import InstalledModel, models_on_disk
 from adapters.models.recommended import ABILITIES, default_model
 from adapters.protocol.jobs import JobState
 from adapters.protocol.messages import EngineStatus, LoadedModel
@@ -137,7 +136,7 @@ async def whole_library(connection: Connection, kind: Kind) -> Library:
     return library
 
 
-def _model_entry(entry: Shelved, status: EngineStatus | None, default: bool) -> ModelEntry:
+def _model_entry(entry: InstalledModel, status: EngineStatus | None, default: bool) -> ModelEntry:
     loaded: list[LoadedModel] = status.models if status else []
     card = entry.card
     limit = status.memory_limit if status else 0
@@ -160,10 +159,10 @@ def _defaults(settings: Settings) -> set[str]:
 
 
 def _adapter_entries() -> list[AdapterEntry]:
-    return [adapter_entry(entry) for entry in shelf()]
+    return [adapter_entry(entry) for entry in trained_adapters()]
 
 
-def adapter_entry(entry: ShelvedAdapter) -> AdapterEntry:
+def adapter_entry(entry: TrainedAdapter) -> AdapterEntry:
     """What is known of an adapter."""
     files, made = entry.files, entry.manifest
     return AdapterEntry(

@@ -17,7 +17,7 @@ async def named_model(connection: Connection, name: str, ability: Ability = "tex
     """
     settings = connection.settings
     found = await asyncio.to_thread(resolve, name, settings, ability, connection.grants.folders)
-    return found.shown
+    return found.display_name
 
 
 async def named_adapter(
@@ -31,9 +31,9 @@ async def named_adapter(
         return None, await named_model(connection, model, ability)
     found = await asyncio.to_thread(resolve_adapter, adapter, connection.settings, connection.grants.folders)
     if model not in ("", "default"):
-        return found.shown, await named_model(connection, model, ability)
+        return found.display_name, await named_model(connection, model, ability)
     if found.folder is None:
-        return found.shown, "default"  # the engine reads what it belongs to once it is here
+        return found.display_name, "default"  # the engine reads what it belongs to once it is here
     with contextlib.suppress(BadAdapter):  # one that does not say: the usual model is tried, and refused if need be
         model = await asyncio.to_thread(base_of, found.folder)
-    return found.shown, await named_model(connection, model, ability)
+    return found.display_name, await named_model(connection, model, ability)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from adapters.datasets.gathering import Dataset
-from adapters.datasets.rows import Row
+from adapters.datasets.rows import TrainingRow
 from adapters.mlx.generation.runner import RowRunner
 from adapters.mlx.training.trainer import Trainer
 from adapters.protocol.training import Train
@@ -168,7 +168,7 @@ def trained(folder: Path, iterations: int = 2) -> Path:
     turns = [
         [{"role": "user", "content": f"Say {i}"}, {"role": "assistant", "content": f"{i} and {i}"}] for i in range(6)
     ]
-    rows = [Row(f"row {i}", messages, (1,)) for i, messages in enumerate(turns)]
+    rows = [TrainingRow(f"row {i}", messages, (1,)) for i, messages in enumerate(turns)]
     freeze(run, Dataset(rows[:4], rows[4:], 0))
     work = Train(
         adapter=f"{folder.name}-adapter", model=folder.name, iterations=iterations, batch_size=2, rank=4,

@@ -228,7 +228,7 @@ class RowRunner(ABC):
         """The batch is lost: every row in it fails, and the next starts clean."""
         if restart:
             logger.error("model=<%s>, rows=<%s> | the batch failed", self._name, len(self._rows), exc_info=error)
-        told = self._told(error)
+        told = self._user_facing_error(error)
         for request in [*self._rows.values(), *([] if restart else self._waiting)]:
             self._end(request, Ended("stop", told))
         self._rows.clear()
@@ -242,7 +242,7 @@ class RowRunner(ABC):
             self._post(self._events)
             self._events = []
 
-    def _told(self, error: Exception) -> Exception:
+    def _user_facing_error(self, error: Exception) -> Exception:
         if allocation_failed(error):
             return OutOfMemory(
                 f"the machine ran out of memory while answering ({str(error)[:200]}); shorten the prompt, ask for fewer answers at once, or take a smaller model"

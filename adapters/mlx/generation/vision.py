@@ -229,7 +229,7 @@ class VisionRunner(RowRunner):
         except Exception as error:
             logger.warning("model=<%s> | a prompt could not be read", self._name, exc_info=error)
             self._rows.pop(request.uid or 0, None)
-            self._end(request, Ended("stop", self._told(error)))
+            self._end(request, Ended("stop", self._user_facing_error(error)))
         else:
             self._being_read.append((request, reading))
 

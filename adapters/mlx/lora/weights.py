@@ -54,7 +54,7 @@ def check_against(model: Any, files: AdapterFiles) -> None:
         raise _other(files, f"it says that it changes {min(missing)}, and has nothing for it")
     if beyond := found - expected:
         raise BadAdapter(
-            f"the adapter in {files.folder} is refused: its file changes {min(beyond)}, which its configuration leaves out (num_layers {files.layers}, keys {_told(files.keys)}). Train or download it again"
+            f"the adapter in {files.folder} is refused: its file changes {min(beyond)}, which its configuration leaves out (num_layers {files.layers}, keys {_as_text(files.keys)}). Train or download it again"
         )
     return None
 
@@ -89,7 +89,7 @@ def _check_places(model: Any, files: AdapterFiles, arrays: dict[str, mx.array]) 
         raise _other(files, f"it says that it changes {min(missing)}, and has nothing for it")
 
 
-def _told(keys: tuple[str, ...] | None) -> str:
+def _as_text(keys: tuple[str, ...] | None) -> str:
     return "of all layers" if keys is None else ", ".join(keys[:8]) or "none"
 
 

@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from adapters.mlx.text.plain_tools import described, written_call, written_result
-from adapters.mlx.text.template_form import Message, TemplateForm, short_id
-from adapters.protocol.content import TextPart, parts_of
+from adapters.mlx.text.template_form import TemplateForm, short_id
+from adapters.protocol.content import Message, TextPart, parts_of
 
 Tools = list[dict[str, Any]]
 

@@ -10,8 +10,8 @@ from typing import Any
 from adapters.errors import InvalidRequest, UnsupportedModel
 from adapters.mlx.text.arrangement import arranged, notes_of
 from adapters.mlx.text.shown import check_shown
-from adapters.mlx.text.template_form import Message
 from adapters.mlx.text.template_probes import form_of
+from adapters.protocol.content import Message
 
 # Characters in which the marks at a prompt's beginning stand.
 _BEGINNING = 256

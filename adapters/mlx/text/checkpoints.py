@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from adapters.mlx.text.arrangement import joined_text
-from adapters.mlx.text.chat import Message, Prompt, render
+from adapters.mlx.text.chat import Prompt, render
+from adapters.protocol.content import Message
 
 # A shorter prompt is read again as quickly as its cache is found, and its places are too near one another.
 SHORTEST = 256

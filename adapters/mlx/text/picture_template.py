@@ -12,7 +12,8 @@ from mlx_vlm.prompt_utils import MODEL_CONFIG, MessageFormat, apply_chat_templat
 from adapters.errors import InvalidRequest, UnsupportedModel
 from adapters.mlx.text.chat import template_refused
 from adapters.mlx.text.shown import check_shown
-from adapters.mlx.text.template_form import ContentForm, Message, content_of
+from adapters.mlx.text.template_form import ContentForm, content_of
+from adapters.protocol.content import Message
 
 Draw = Callable[[list[Message]], str]
 
@@ -33,7 +34,7 @@ def rendered_with_pictures(
         raise UnsupportedModel(f"{name} ({kind}) does not take pictures; choose a vision model, such as starter-vision")
     problem: InvalidRequest | None = None
     for way in _ways(model, processor, kind, messages, template):
-        draw = _told(way)
+        draw = _translated_errors(way)
         try:
             drawn = draw(messages)
             check_shown(drawn, messages, draw, template.get("tools", ()))
@@ -49,7 +50,7 @@ def rendered_with_pictures(
     raise problem
 
 
-def _told(draw: Draw) -> Draw:
+def _translated_errors(draw: Draw) -> Draw:
     def told(messages: list[Message]) -> str:
         try:
             return draw(messages)

@@ -7,8 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from adapters.errors import UnsupportedModel
-
-Message = dict[str, Any]
+from adapters.protocol.content import Message
 
 # A text as short as this may stand in a prompt by chance.
 _SHORT = 24

@@ -4,7 +4,6 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Message = dict[str, Any]
 # Content as text, as a list with one part of text, or with the text under `content` too, as some processors read it.
 ContentForm = Literal["text", "parts", "parts with content"]
 CONTENT_FORMS: tuple[ContentForm, ...] = ("text", "parts", "parts with content")

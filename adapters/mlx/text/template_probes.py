@@ -15,7 +15,8 @@ from weakref import WeakKeyDictionary
 
 from adapters.mlx.text.arrangement import arranged
 from adapters.mlx.text.calls.families import has_channels, known_family
-from adapters.mlx.text.template_form import CONTENT_FORMS, NO_TEMPLATE, ContentForm, Message, TemplateForm
+from adapters.mlx.text.template_form import CONTENT_FORMS, NO_TEMPLATE, ContentForm, TemplateForm
+from adapters.protocol.content import Message
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from adapters.datasets.rows import Row
+from adapters.datasets.rows import TrainingRow
 from adapters.errors import InvalidRequest
 from adapters.mlx.text.chat import opened_once, rendered_text
 from adapters.protocol.training import TooLong
@@ -43,7 +43,7 @@ class Fitted:
     dropped: int = 0
 
 
-def fit(tokenizer: Any, rows: Sequence[Row], longest: int, too_long: TooLong) -> Fitted:
+def fit(tokenizer: Any, rows: Sequence[TrainingRow], longest: int, too_long: TooLong) -> Fitted:
     """The examples of all rows, none longer than `longest` tokens."""
     fitted = Fitted()
     for row in rows:
@@ -57,7 +57,7 @@ def fit(tokenizer: Any, rows: Sequence[Row], longest: int, too_long: TooLong) ->
     return fitted
 
 
-def examples(tokenizer: Any, row: Row) -> list[Example]:
+def examples(tokenizer: Any, row: TrainingRow) -> list[Example]:
     """What there is to learn from one row. Raises InvalidRequest where the model's chat template refuses it."""
     if row.text is not None:
         tokens = _ended_once(tokenizer, opened_once(tokenizer, row.text))
@@ -121,7 +121,7 @@ def _example(tokens: list[int], spans: list[tuple[int, int]], origin: str) -> Ex
     return Example(np.array(tokens, np.int32), learned, origin)
 
 
-def answer_of(tokenizer: Any, row: Row, index: int) -> tuple[str, str]:
+def answer_of(tokenizer: Any, row: TrainingRow, index: int) -> tuple[str, str]:
     """The prompt of a message as serving renders it, and what the model is to write after it."""
     before, turn = row.messages[:index], row.messages[index]
     thinking = bool(turn.get("reasoning_content")) and tokenizer.has_thinking
@@ -144,7 +144,7 @@ def answer_of(tokenizer: Any, row: Row, index: int) -> tuple[str, str]:
     )
 
 
-def _text(tokenizer: Any, row: Row, messages: list[dict[str, Any]], thinking: bool, prompt: bool) -> str:
+def _text(tokenizer: Any, row: TrainingRow, messages: list[dict[str, Any]], thinking: bool, prompt: bool) -> str:
     try:
         return rendered_text(tokenizer, messages, row.tools, thinking, prompt)
     except InvalidRequest as error:
@@ -154,7 +154,7 @@ def _text(tokenizer: Any, row: Row, messages: list[dict[str, Any]], thinking: bo
 # --- rows that are too long
 
 
-def _shortened(tokenizer: Any, row: Row, made: list[Example], longest: int, too_long: TooLong) -> list[Example]:
+def _shortened(tokenizer: Any, row: TrainingRow, made: list[Example], longest: int, too_long: TooLong) -> list[Example]:
     if too_long == "drop":
         return [one for one in made if len(one) <= longest]
     if too_long == "cut":
@@ -174,12 +174,12 @@ def _from(whole: Example, begin: int, end: int) -> Example:
     return Example(whole.tokens[begin:end], learned, whole.origin)
 
 
-def _by_turns(tokenizer: Any, row: Row, longest: int) -> list[Row]:
+def _by_turns(tokenizer: Any, row: TrainingRow, longest: int) -> list[TrainingRow]:
     """The conversation in pieces of whole turns that fit, each with the system prompt."""
     start = 1 if row.messages[0]["role"] == "system" else 0
     turns = [i for i, message in enumerate(row.messages) if message["role"] == "user" and i >= start]
     edges = [*turns, len(row.messages)] if turns and turns[0] == start else [start, *turns, len(row.messages)]
-    pieces, begin = list[Row](), edges[0]
+    pieces, begin = list[TrainingRow](), edges[0]
     for before, end in itertools.pairwise(edges):
         if before > begin and _too_long(tokenizer, _piece(row, start, begin, end), longest):
             pieces.append(_piece(row, start, begin, before))
@@ -188,11 +188,11 @@ def _by_turns(tokenizer: Any, row: Row, longest: int) -> list[Row]:
     return [piece for piece in pieces if piece.learned]
 
 
-def _piece(row: Row, start: int, begin: int, end: int) -> Row:
+def _piece(row: TrainingRow, start: int, begin: int, end: int) -> TrainingRow:
     learned = tuple(index - begin + start for index in row.learned if begin <= index < end)
     return replace(row, messages=row.messages[:start] + row.messages[begin:end], learned=learned)
 
 
-def _too_long(tokenizer: Any, row: Row, longest: int) -> bool:
+def _too_long(tokenizer: Any, row: TrainingRow, longest: int) -> bool:
     text = _text(tokenizer, row, row.messages, False, prompt=False)
     return len(tokenizer.encode(text, add_special_tokens=False)) > longest

@@ -21,7 +21,7 @@ from adapters.mlx.training.batches import Batch, make_batch, place_of, plan
 from adapters.mlx.training.checkpoint import Place
 from adapters.mlx.training.examples import Example
 from adapters.mlx.training.losses import choose_logits, loss_sum, number
-from adapters.mlx.training.pictures import Shown
+from adapters.mlx.training.pictures import Embeddings
 from adapters.mlx.training.trainable import trained_weights
 from adapters.protocol.training import LossPoint, Schedule, Train
 
@@ -78,7 +78,7 @@ class Run:
         self._train, self._held_back = train, held_back
         self._on_step, self._stopping = on_step, stopping
         self._batches = plan(train, plan_of_run.work.batch_size)
-        self._shown = Shown(model) if hasattr(model, "get_input_embeddings") else None
+        self._embeddings = Embeddings(model) if hasattr(model, "get_input_embeddings") else None
         self._logits = choose_logits(model)
         self._optimizer = make_optimizer(plan_of_run)
         self._report_every = max(1, plan_of_run.iterations // _POINTS)
@@ -157,7 +157,7 @@ class Run:
         return self._made([self._train[i] for i in self._batches[place]])
 
     def _made(self, examples: Sequence[Example]) -> list[Batch]:
-        return self._shown.batches(examples) if self._shown else [make_batch(examples)]
+        return self._embeddings.batches(examples) if self._embeddings else [make_batch(examples)]
 
     def _compiled(self) -> Callable[..., tuple[mx.array, Any]]:
         """Loss and gradients of a batch, added to what there is; compiled where MLX compiles."""
@@ -174,7 +174,7 @@ class Run:
             return loss, found if so_far is None else tree_map(lambda a, b: a + b, found, so_far)
 
         # Models that see look at their inputs' values on the way, which nothing compiled can.
-        return gradients if self._shown else mx.compile(gradients, inputs=state, outputs=state)
+        return gradients if self._embeddings else mx.compile(gradients, inputs=state, outputs=state)
 
     def _note(self, iteration: int, loss: float, learned: int, seconds: float) -> None:
         place = self.place

@@ -13,7 +13,7 @@ import mlx.core as mx
 import numpy as np
 from mlx.utils import tree_flatten
 
-from adapters.datasets.rows import Row
+from adapters.datasets.rows import TrainingRow
 from adapters.errors import FileRefused, InvalidRequest
 from adapters.media.images import is_address, open_picture
 from adapters.mlx.loading import Reader
@@ -30,7 +30,7 @@ _KINDS_OF_TOKENS = ("mm_token_type_ids", "token_type_ids")
 
 
 def fit_with_pictures(
-    model: Any, reader: Reader, rows: Sequence[Row], longest: int, too_long: Any, name: str
+    model: Any, reader: Reader, rows: Sequence[TrainingRow], longest: int, too_long: Any, name: str
 ) -> Fitted:
     """The examples of rows that may have pictures. One with pictures that is too long is dropped and counted.
 
@@ -48,7 +48,7 @@ def fit_with_pictures(
     return fitted
 
 
-def _example(model: Any, reader: Reader, row: Row, index: int, name: str) -> Example:
+def _example(model: Any, reader: Reader, row: TrainingRow, index: int, name: str) -> Example:
     from adapters.mlx.text.images import look
 
     try:
@@ -86,7 +86,7 @@ def _resolved(source: str) -> str:
     return source if source.startswith("data:") or is_address(source) else str(Path(source).resolve())
 
 
-class Shown:
+class Embeddings:
     """What the tower and the embeddings make of examples. Used by the trainer's one thread."""
 
     def __init__(self, model: Any) -> None:

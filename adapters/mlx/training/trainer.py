@@ -12,7 +12,7 @@ import mlx.core as mx
 
 from adapters import __version__
 from adapters.datasets.gathering import Dataset
-from adapters.datasets.rows import Row
+from adapters.datasets.rows import TrainingRow
 from adapters.errors import InvalidRequest, UnsupportedModel
 from adapters.files import write_whole
 from adapters.lora.check import CONFIG, WEIGHTS
@@ -124,7 +124,7 @@ class Trainer:
         found = preflight(chosen, dataset, train, held_back, card, trained, self._run.memory_free)
         return _Prepared(card, reader, model, train.examples, measured, chosen, found)
 
-    def _fit(self, model: Any, reader: Reader, card: ModelCard, rows: Sequence[Row], longest: int) -> Fitted:
+    def _fit(self, model: Any, reader: Reader, card: ModelCard, rows: Sequence[TrainingRow], longest: int) -> Fitted:
         if "vision" in card.abilities:
             return fit_with_pictures(model, reader, rows, longest, self._work.too_long, self._run.model)
         if shown := next((row for row in rows if row.images), None):

@@ -135,7 +135,7 @@ def test_installing_never_overwrites(shelf: Path, tmp_path: Path) -> None:
 
 def test_a_damaged_adapter_is_listed_with_its_problem(shelf: Path) -> None:
     (shelf / WEIGHTS).write_bytes(b"")
-    (entry,) = library.shelf()
+    (entry,) = library.trained_adapters()
     assert entry.problem is not None
     assert "no safetensors file" in entry.problem
 

@@ -22,7 +22,7 @@ def test_an_alias_is_a_folder_of_the_package(settings: Settings) -> None:
 
 @pytest.mark.parametrize("name", ["default", ""])
 def test_default_is_what_the_settings_say(settings: Settings, name: str) -> None:
-    assert resolve(name, settings).shown == "starter"
+    assert resolve(name, settings).display_name == "starter"
 
 
 def test_a_name_that_is_none_gets_the_nearest(settings: Settings) -> None:

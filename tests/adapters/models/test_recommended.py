@@ -75,19 +75,19 @@ def test_default_is_the_best_that_is_here_and_never_a_download(machine: Any, set
         assert default_model("text", settings) == default_model("vision", settings) == two
         assert default_model("speech", settings) == "starter-speech"
     with here(two, four):
-        assert resolve("default", settings).shown == four
-        assert resolve("auto", settings, "vision").shown == four
+        assert resolve("default", settings).display_name == four
+        assert resolve("auto", settings, "vision").display_name == four
         machine(8)
-        assert resolve("default", settings).shown == two
+        assert resolve("default", settings).display_name == two
 
 
 def test_the_settings_win_over_the_table(machine: Any, isolated: Path) -> None:
     machine(32)
     chosen = for_client({"model": "starter", "vision_model": "recommended"})
     with here("mlx-community/Qwen3.5-2B-MLX-4bit"):
-        assert resolve("default", chosen).shown == "starter"
+        assert resolve("default", chosen).display_name == "starter"
         named = resolve("default", chosen, "vision")
-    assert named.shown == "mlx-community/Qwen3.5-9B-OptiQ-4bit"
+    assert named.display_name == "mlx-community/Qwen3.5-9B-OptiQ-4bit"
     assert named.folder is None
 
 

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from mlx_lm.tokenizer_utils import load as load_tokenizer
 
-from adapters.mlx.text.chat import Message, Prompt, render
+from adapters.mlx.text.chat import Prompt, render
 from adapters.mlx.text.checkpoints import SHORTEST, places_to_keep
 from adapters.models.starters import STARTERS
+from adapters.protocol.content import Message
 
 LINE = "the red ball is in the box and Tom has a blue hat while Anna lives in Rome\n"
 

@@ -8,7 +8,7 @@ import pytest
 from mlx_lm.utils import load_tokenizer
 
 from adapters.datasets.files import file_rows
-from adapters.datasets.rows import Row, digest
+from adapters.datasets.rows import TrainingRow, digest
 from adapters.errors import InvalidRequest
 from adapters.mlx.text.chat import render
 from adapters.mlx.training.examples import examples
@@ -29,7 +29,7 @@ def parts(text: str) -> list[dict[str, str]]:
     return [{"type": "text", "text": text}]
 
 
-def row_of(folder: Path, *messages: dict[str, Any], **fields: Any) -> Row:
+def row_of(folder: Path, *messages: dict[str, Any], **fields: Any) -> TrainingRow:
     path = folder / "rows.jsonl"
     path.write_text(json.dumps({"messages": messages} | fields) + "\n")
     return file_rows(path)[0]
@@ -94,7 +94,7 @@ def test_a_row_with_half_a_character_is_trained_with_a_replacement(tmp_path: Pat
 def test_a_text_begins_and_ends_once(text: str, tmp_path: Path) -> None:
     tokenizer: Any = load_tokenizer(scripted_model(tmp_path, None, bos=True), eos_token_ids=None)
     ends = "<|endoftext|><|im_end|>" if text.endswith("text|>") and text.count("<") > 1 else "<|im_end|>"
-    (one,) = examples(tokenizer, Row("here", text=text))
+    (one,) = examples(tokenizer, TrainingRow("here", text=text))
     assert tokenizer.decode(one.tokens.tolist()) == f"<|endoftext|>Once.{ends}"
 
 
@@ -104,5 +104,5 @@ def test_a_prompt_that_has_its_own_beginning_is_trained_with_one(tmp_path: Path)
         {"role": "user", "content": "<|endoftext|>Once"},
         {"role": "assistant", "content": " upon a time.<|im_end|>"},
     ]
-    (one,) = examples(tokenizer, Row("here", messages, (1,)))
+    (one,) = examples(tokenizer, TrainingRow("here", messages, (1,)))
     assert marked(tokenizer, one) == "<|endoftext|>Once[ upon a time.<|im_end|>]"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from mlx_lm.tokenizer_utils import load as load_tokenizer
 
-from adapters.datasets.rows import Row
+from adapters.datasets.rows import TrainingRow
 from adapters.errors import InvalidRequest
 from adapters.mlx.text.chat import render
 from adapters.mlx.training.batches import make_batch, padded_tokens, place_of, plan
@@ -33,13 +33,13 @@ def plain(starter: Any) -> Any:
     return starter
 
 
-def chat(*turns: str, learned: tuple[int, ...] | None = None, system: str | None = None) -> Row:
+def chat(*turns: str, learned: tuple[int, ...] | None = None, system: str | None = None) -> TrainingRow:
     roles = ["user", "assistant"] * len(turns)
     messages = [{"role": role, "content": turn} for role, turn in zip(roles, turns, strict=False)]
     if system:
         messages.insert(0, {"role": "system", "content": system})
     said = tuple(i for i, message in enumerate(messages) if message["role"] == "assistant")
-    return Row("here", messages, learned if learned is not None else said)
+    return TrainingRow("here", messages, learned if learned is not None else said)
 
 
 def marked(tokenizer: Any, example: Example) -> str:
@@ -106,14 +106,14 @@ def test_tool_calls_are_learned_as_the_template_writes_them(starter: Any) -> Non
     tools = [
         {"type": "function", "function": {"name": "add", "parameters": {"properties": {"a": {"type": "integer"}}}}}
     ]
-    (one,) = examples(starter, Row("here", messages, (1,), tools))
+    (one,) = examples(starter, TrainingRow("here", messages, (1,), tools))
     assert marked(starter, one).endswith(
         '[<tool_call>\n{"name": "add", "arguments": {"a": 1}}\n</tool_call><|im_end|>]'
     )
 
 
 def test_text_is_learned_whole(starter: Any) -> None:
-    (one,) = examples(starter, Row("here", text="Once upon a time"))
+    (one,) = examples(starter, TrainingRow("here", text="Once upon a time"))
     assert not one.learned[0]
     assert one.learned[1:].all()
     assert one.tokens[-1] in starter.eos_token_ids
@@ -128,7 +128,7 @@ def test_a_template_that_refuses_a_row_is_told_with_its_place(starter: Any) -> N
 # --- too long
 
 
-def long_chat(turns: int) -> Row:
+def long_chat(turns: int) -> TrainingRow:
     return chat(*(f"number {i} " * 6 for i in range(2 * turns)), system="Be kind.")
 
 
@@ -162,7 +162,7 @@ def test_dropped_rows_are_counted(plain: Any) -> None:
 
 
 def test_long_text_is_split_without_loss(starter: Any) -> None:
-    row = Row("here", text="word " * 200)
+    row = TrainingRow("here", text="word " * 200)
     (whole,) = examples(starter, row)
     parts = fit(starter, [row], 50, "split").examples
     assert np.concatenate([part.tokens for part in parts]).tolist() == whole.tokens.tolist()
@@ -208,7 +208,9 @@ def test_the_order_depends_on_seed_and_place_alone() -> None:
 
 def test_rows_equal_but_for_made_up_ids_are_the_same() -> None:
     call = {"id": "call_1", "function": {"name": "add", "arguments": {}}}
-    one = Row("a", [{"role": "user", "content": "x"}, {"role": "assistant", "content": "", "tool_calls": [call]}], (1,))
+    one = TrainingRow(
+        "a", [{"role": "user", "content": "x"}, {"role": "assistant", "content": "", "tool_calls": [call]}], (1,)
+    )
     other = replace(
         one, origin="b", messages=[one.messages[0], {**one.messages[1], "tool_calls": [call | {"id": "call_2"}]}]
     )

@@ -10,7 +10,7 @@ from mlx.utils import tree_flatten
 from mlx_lm import load
 from mlx_lm.tuner.trainer import default_loss
 
-from adapters.datasets.rows import Row
+from adapters.datasets.rows import TrainingRow
 from adapters.errors import InvalidRequest, TrainingFailed, UnsupportedModel
 from adapters.mlx.training import checkpoint
 from adapters.mlx.training.batches import Batch, make_batch
@@ -33,7 +33,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def made(tokenizer: Any, words: list[str] = WORDS) -> list[Example]:
     turns = ([{"role": "user", "content": f"Say {w}"}, {"role": "assistant", "content": f"{w} {w}"}] for w in words)
-    return [one for messages in turns for one in examples(tokenizer, Row("here", messages, (1,)))]
+    return [one for messages in turns for one in examples(tokenizer, TrainingRow("here", messages, (1,)))]
 
 
 class Trial:
@@ -273,7 +273,7 @@ def test_exact_answers_are_counted() -> None:
     model, tokenizer, *_ = load(str(STARTERS["starter"]))
     asked = [("What is the capital of France?", "Paris"), ("What is the capital of France?", "Rome")]
     turns = [[{"role": "user", "content": q}, {"role": "assistant", "content": a}] for q, a in asked]
-    rows = [one for messages in turns for one in examples(tokenizer, Row("here", messages, (1,)))]
+    rows = [one for messages in turns for one in examples(tokenizer, TrainingRow("here", messages, (1,)))]
     found = questions(rows)
     assert len(found) == 2
     assert exact(model, tokenizer, found, lambda: False) == 1
@@ -283,4 +283,4 @@ def test_exact_answers_are_counted() -> None:
 def test_long_answers_are_not_questions() -> None:
     _, tokenizer, *_ = load(str(STARTERS["starter"]))
     messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "word " * 60}]
-    assert questions(examples(tokenizer, Row("here", messages, (1,)))) == []
+    assert questions(examples(tokenizer, TrainingRow("here", messages, (1,)))) == []

@@ -10,11 +10,11 @@ import pytest
 from mlx.utils import tree_flatten
 from mlx_vlm.utils import load
 
-from adapters.datasets.rows import Row
+from adapters.datasets.rows import TrainingRow
 from adapters.mlx.loading import read_reader
 from adapters.mlx.training.examples import Example
 from adapters.mlx.training.losses import choose_logits, loss_sum
-from adapters.mlx.training.pictures import Shown, fit_with_pictures
+from adapters.mlx.training.pictures import Embeddings, fit_with_pictures
 from adapters.mlx.training.trainable import make_trainable
 from adapters.models.card import read_card
 from adapters.protocol.training import Train
@@ -28,11 +28,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return random_vision(tmp_path_factory.mktemp("deep"), width=64, layers=3)
 
 
-def row(path: Path) -> Row:
+def row(path: Path) -> TrainingRow:
     draw_scene(random.Random(3)).image.save(path)
     shown = [{"type": "image", "source": str(path)}, {"type": "text", "text": "What is it?"}]
     messages = [{"role": "user", "content": shown}, {"role": "assistant", "content": "a red circle"}]
-    return Row("here", messages, (1,), images=(str(path),))
+    return TrainingRow("here", messages, (1,), images=(str(path),))
 
 
 def example(folder: Path, model: Any, path: Path) -> Example:
@@ -44,7 +44,7 @@ def example(folder: Path, model: Any, path: Path) -> Example:
 def test_logits_are_those_of_the_models_own_pass(folder: Path, tmp_path: Path) -> None:
     model, _ = cast("tuple[Any, Any]", load(str(folder)))
     one = example(folder, model, tmp_path / "p.png")
-    (batch,) = Shown(model).batches([one])
+    (batch,) = Embeddings(model).batches([one])
     ours = choose_logits(model)(model, batch)[: batch.learned]
     given = dict(one.inputs or {})
     pixels = given.pop("pixel_values")
@@ -56,7 +56,7 @@ def test_logits_are_those_of_the_models_own_pass(folder: Path, tmp_path: Path) -
 def test_a_language_model_is_told_which_tokens_are_a_pictures(tmp_path: Path) -> None:
     model, _ = cast("tuple[Any, Any]", load(str(random_gemma4(tmp_path / "model"))))
     one = example(tmp_path / "model", model, tmp_path / "p.png")
-    (batch,) = Shown(model).batches([one])
+    (batch,) = Embeddings(model).batches([one])
     ours = choose_logits(model)(model, batch)[: batch.learned]
     given = dict(one.inputs or {})
     pixels, kinds = given.pop("pixel_values"), given.pop("mm_token_type_ids")
@@ -78,7 +78,7 @@ def test_only_the_answer_is_learned(folder: Path, tmp_path: Path) -> None:
 def test_gradients_reach_the_layers_and_nothing_else(folder: Path, tmp_path: Path) -> None:
     model, _ = cast("tuple[Any, Any]", load(str(folder)))
     make_trainable(model, Train(adapter="a", model="m", rank=2))
-    (batch,) = Shown(model).batches([example(folder, model, tmp_path / "p.png")])
+    (batch,) = Embeddings(model).batches([example(folder, model, tmp_path / "p.png")])
     logits = choose_logits(model)
     _, gradients = nn.value_and_grad(model, lambda one: loss_sum(one, logits, batch))(model)
     found: Any = tree_flatten(gradients)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adapters.datasets.gathering import Dataset
-from adapters.datasets.rows import Row
+from adapters.datasets.rows import TrainingRow
 from adapters.models.starters import STARTERS
 from adapters.protocol.training import Train
 from adapters.training.frozen_rows import freeze, thaw
@@ -29,9 +29,9 @@ NO_DISK = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000
 MAIN = "import sys; sys.argv = ['trainer', {folder!r}]; from adapters.mlx.training.__main__ import main; main()"
 
 
-def rows(count: int) -> list[Row]:
+def rows(count: int) -> list[TrainingRow]:
     turns = ([{"role": "user", "content": f"Say {i}"}, {"role": "assistant", "content": str(i)}] for i in range(count))
-    return [Row(f"row {i}", messages, (1,)) for i, messages in enumerate(turns)]
+    return [TrainingRow(f"row {i}", messages, (1,)) for i, messages in enumerate(turns)]
 
 
 def train(folder: Path, before: str = "", **settings: Any) -> OutcomeFile:
@@ -89,8 +89,8 @@ def test_every_way_of_training_ends_with_an_adapter(settings: dict[str, Any], is
 
 
 def test_rows_that_were_kept_are_the_same_again(tmp_path: Path) -> None:
-    shown = Row("x", [{"role": "user", "content": [{"type": "image", "source": "/a"}]}], (1,), images=("/a",))
-    dataset = Dataset(rows(2), [Row("t", text="Once"), shown], 3)
+    shown = TrainingRow("x", [{"role": "user", "content": [{"type": "image", "source": "/a"}]}], (1,), images=("/a",))
+    dataset = Dataset(rows(2), [TrainingRow("t", text="Once"), shown], 3)
     freeze(tmp_path, dataset)
     assert thaw(tmp_path) == dataset
     assert (tmp_path / "rows.json").stat().st_mode & 0o777 == 0o600
