@@ -20,25 +20,28 @@ class WayOut:
     def same(cls, words: str) -> "WayOut":
         return cls(words, words)
 
+    def then(self, words: str) -> "WayOut":
+        """Return this way out with more words for both."""
+        return WayOut(f"{self.client}, {words}", f"{self.person}, {words}")
+
 
 _MODELS = WayOut(
     "list-library with kind 'models' shows all models",
     "`mcp-server-mlx models list` shows all models",
 )
-_OFFLINE = WayOut(
-    "list-library with kind 'models' shows all models, and a server that is started without --offline fetches it",
-    "`mcp-server-mlx models list` shows all models, and a server that is started without --offline fetches it",
+_ADAPTERS = WayOut(
+    "list-library with kind 'adapters' shows all adapters",
+    "`mcp-server-mlx adapters list` shows all adapters",
 )
+_WITHOUT_OFFLINE = "and a server that is started without --offline fetches it"
 WAYS_OUT: dict[type[ServerError], WayOut] = {
     errors.NoSuchModel: _MODELS,
     errors.NoModelFolder: _MODELS,
-    errors.DownloadForbidden: _OFFLINE,
-    errors.AdapterDownloadForbidden: _OFFLINE,
+    errors.DownloadForbidden: _MODELS.then(_WITHOUT_OFFLINE),
+    errors.AdapterDownloadForbidden: _ADAPTERS.then(_WITHOUT_OFFLINE),
     errors.NotDownloaded: WayOut.same("`mcp-server-mlx models pull {subject}` fetches it"),
     errors.OutsideGrants: WayOut.same("or start the server with --allow {subject}"),
-    errors.NoSuchAdapter: WayOut(
-        "list-library with kind 'adapters' shows all adapters", "`mcp-server-mlx adapters list` shows all adapters"
-    ),
+    errors.NoSuchAdapter: _ADAPTERS,
     errors.NoAdapterYet: WayOut("train-adapter makes one", "`mcp-server-mlx call train-adapter` makes one"),
     errors.AdapterExists: WayOut.same("or remove it with `mcp-server-mlx adapters delete {subject}`"),
     errors.JobNotFound: WayOut(

@@ -12,7 +12,6 @@ from adapters.errors import (
     AdapterExists,
     AdapterNotFound,
     BadAdapter,
-    DownloadForbidden,
     InvalidRequest,
     ModelNotFound,
     NoAdapterYet,
@@ -98,10 +97,12 @@ def resolve_adapter(name: str, settings: Settings, readable: Iterable[Path] | No
     if HUB_ID.fullmatch(wanted):
         if folder := in_hub_cache(wanted, needs=CONFIG):
             return ResolvedName(wanted, folder)
+        if settings.offline:
+            raise AdapterDownloadForbidden(
+                f"the adapter {wanted} is not on this machine, and offline mode forbids to fetch it; {_nearest(wanted)}"
+            )
         try:
             check_may_download(wanted, settings)
-        except DownloadForbidden as error:
-            raise AdapterDownloadForbidden(str(error)) from error
         except ModelNotFound as error:
             raise NoSuchAdapter(str(error)) from error
         return ResolvedName(wanted, None)
@@ -167,8 +168,11 @@ def check_base(adapter: Path, model: Path, shown: str) -> None:
 
 
 def _not_found(problem: str, wanted: str) -> AdapterNotFound:
+    kind = NoSuchAdapter if names() else NoAdapterYet
+    return kind(f"{problem}; {_nearest(wanted)}")
+
+
+def _nearest(wanted: str) -> str:
     known = names()
     close = difflib.get_close_matches(wanted, known, n=3, cutoff=0.4) or known[:5]
-    if not close:
-        return NoAdapterYet(f"{problem}; none was trained on this machine yet")
-    return NoSuchAdapter(f"{problem}; on this machine there is {', '.join(close)}")
+    return f"on this machine there is {', '.join(close)}" if close else "none was trained on this machine yet"

@@ -79,11 +79,11 @@ def test_entries_of_clients_are_started(user: Home) -> None:
 
 def test_settings_are_told_with_where_they_are_from(user: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     (user.folder / "config").mkdir()
-    (user.folder / "config" / "settings.toml").write_text("rows = 4\nmodel = 'from-file'\n")
+    (user.folder / "config" / "settings.toml").write_text("batch_size = 4\nmodel = 'from-file'\n")
     monkeypatch.setenv("MCP_SERVER_MLX_MODEL", "starter")
     found = examined(user)
     (said,), (usual,) = found["settings"], found["settings as they come"]
-    assert f"rows = 4 ({user.folder / 'config' / 'settings.toml'})" in said["says"]
+    assert f"batch_size = 4 ({user.folder / 'config' / 'settings.toml'})" in said["says"]
     assert "model = 'starter' (MCP_SERVER_MLX_MODEL)" in said["says"]
     told = {part.partition(" = ")[0] for one in (said, usual) for part in one["says"].split("; ")}
     assert told == set(Settings.model_fields)
@@ -91,7 +91,7 @@ def test_settings_are_told_with_where_they_are_from(user: Home, monkeypatch: pyt
 
 def test_a_broken_settings_file_is_a_problem_and_the_rest_is_still_looked_at(user: Home) -> None:
     (user.folder / "config").mkdir()
-    (user.folder / "config" / "settings.toml").write_text("rows = many\n")
+    (user.folder / "config" / "settings.toml").write_text("batch_size = many\n")
     found = examined(user)
     assert found["settings"][0]["state"] == "problem"
     assert "settings.toml" in found["settings"][0]["says"]

@@ -132,7 +132,7 @@ async def test_what_is_wrong_is_refused_and_the_engine_goes_on(
         (str(other), "does not belong to this model"),
         (str(whole), "does not belong to this model"),
         (str(misnamed), "which its configuration leaves out (num_layers -1, keys self_attn.k_proj)"),
-        ("someone/adapter", "--offline forbids"),
+        ("someone/adapter", "shows all adapters, and a server that is started without --offline fetches it"),
     ]
     async with shared_home.client("--allow", str(tmp_path), "--offline") as client:
         for name, expected in cases:

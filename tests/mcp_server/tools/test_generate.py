@@ -261,7 +261,9 @@ async def test_an_unknown_tool_is_a_protocol_error(client: Client) -> None:
 
 async def test_offline_never_asks_for_a_download(shared_home: Home) -> None:
     async with shared_home.client("--offline") as client:
-        assert "--offline forbids" in await refused(client, prompt="x", model="some-org/some-model")
+        told = await refused(client, prompt="x", model="some-org/some-model")
+        assert "offline mode forbids to fetch it" in told
+        assert told.endswith("a server that is started without --offline fetches it")
 
 
 # --- deadlines, cancellation, and things that die
