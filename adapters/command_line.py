@@ -21,7 +21,10 @@ def checked_options(given: Mapping[str, object]) -> dict[str, Any]:
 
 
 def command_line(given: Mapping[str, object]) -> list[str]:
-    """Return the words that give these options to the server: `--allow /data --offline`. Raises like `checked_options`."""
+    """Return the words that give these options to the server: `--allow /data --offline`.
+
+    Raises like `checked_options`.
+    """
     words = list[str]()
     for name, value in checked_options(given).items():
         flag = OPTIONS[name].flag

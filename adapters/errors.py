@@ -166,7 +166,7 @@ _BY_NAME: dict[str, type[ServerError]] = {
 
 
 def to_wire(error: BaseException) -> dict[str, str]:
-    """The error as it is sent and stored. One that nobody foresaw is named by its type and text."""
+    """Return the error as it is sent and stored. One that nobody foresaw is named by its type and text."""
     if isinstance(error, ServerError):
         about = {} if error.subject is None else {"subject": error.subject}
         return {"type": type(error).__name__, "message": str(error), **about}
@@ -178,13 +178,13 @@ def to_wire(error: BaseException) -> dict[str, str]:
 
 
 def from_wire(error: dict[str, str]) -> ServerError:
-    """The error that `to_wire` was given."""
+    """Return the error that `to_wire` was given."""
     kind = _BY_NAME.get(error.get("type", ""), ServerError)
     return kind(error.get("message", "unknown error"), subject=error.get("subject"))
 
 
 def innermost(error: BaseException) -> BaseException:
-    """The error itself, where task groups have put it into groups."""
+    """Return the error itself, where task groups have put it into groups."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

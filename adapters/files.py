@@ -12,7 +12,7 @@ from adapters.errors import FileRefused
 
 
 def open_file(path: Path, largest: int) -> int:
-    """A descriptor of a regular file at a resolved path, opened without following any link.
+    """Return a descriptor of a regular file at a resolved path, opened without following any link.
 
     Raises FileRefused when it is no regular file, is larger than `largest` bytes, or changed under way.
     """
@@ -47,7 +47,8 @@ def open_file(path: Path, largest: int) -> int:
 
 
 def write_new(path: Path, text: str, overwrite: bool = False) -> None:
-    """Write a text file for this user alone, whole or not at all; an existing one is replaced only when that was asked for.
+    """Write a text file for this user alone, whole or not at all; an existing one is replaced only when that was asked
+    for.
 
     Raises FileRefused when there is one already, or the folder cannot be written.
     """

@@ -133,17 +133,23 @@ def settings_file() -> Path:
 
 
 def read_settings(**flags: Any) -> Settings:
-    """The settings of this process. Raises InvalidRequest that names the setting that is wrong."""
+    """Return the settings of this process. Raises InvalidRequest that names the setting that is wrong."""
     return _read(Settings, flags)
 
 
 def for_client(options: dict[str, Any]) -> Settings:
-    """The settings of one client, from the options that its shim sends. Raises InvalidRequest like `read_settings`."""
+    """Return the settings of one client, from the options that its shim sends.
+
+    Raises InvalidRequest like `read_settings`.
+    """
     return _read(_ClientSettings, options)
 
 
 def origins() -> list[tuple[str, Any, str]]:
-    """Every setting of this process, its value, and where that is from. Raises InvalidRequest like `read_settings`."""
+    """Return every setting of this process, its value, and where that is from.
+
+    Raises InvalidRequest like `read_settings`.
+    """
     settings, file = read_settings(), settings_file()
     in_file = tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     prefix = str(Settings.model_config.get("env_prefix"))
@@ -170,7 +176,9 @@ def _read(kind: type[Settings], flags: dict[str, Any]) -> Settings:
 
 
 def _check_renamed(kind: type[Settings]) -> None:
-    """Raise InvalidRequest for an environment variable of an old name: pydantic reads no variable that it does not know."""
+    """Raise InvalidRequest for an environment variable of an old name: pydantic reads no variable that it does not
+    know.
+    """
     for old, new in _RENAMED.items():
         prefix = str(Settings.model_config.get("env_prefix"))
         if kind.from_environment and f"{prefix}{old.upper()}" in os.environ:

@@ -33,7 +33,7 @@ _PROMPTS: dict[str, Callable[[], list[str]]] = {
 
 
 def fitting(names: list[str], typed: str) -> Completion:
-    """The names that begin with what was typed, then those that hold it."""
+    """Return the names that begin with what was typed, then those that hold it."""
     wanted = typed.casefold()
     begin = [name for name in names if name.casefold().startswith(wanted)]
     hold = [name for name in names if wanted in name.casefold() and name not in begin]

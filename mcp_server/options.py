@@ -51,7 +51,7 @@ def read_options(arguments: list[str]) -> dict[str, object]:
 
 
 def hello(options: dict[str, object]) -> bytes:
-    """The first line to the host."""
+    """Return the first line to the host."""
     try:
         folder = os.getcwd()
     except FileNotFoundError:
@@ -61,7 +61,10 @@ def hello(options: dict[str, object]) -> bytes:
 
 
 def as_json(value: object) -> str:
-    """JSON of strings, switches, lists and objects. The `json` module costs a third of a start: it waits until needed."""
+    """JSON of strings, switches, lists and objects.
+
+    The `json` module costs a third of a start: it waits until needed.
+    """
     if isinstance(value, dict):
         return "{" + ",".join(f"{as_json(key)}:{as_json(entry)}" for key, entry in value.items()) + "}"
     if isinstance(value, list):

@@ -30,7 +30,7 @@ _MOST_LISTED = 100
 
 
 def shelf_resources() -> list[Resource]:
-    """The adapters and sessions that there are, newest first: what a person can attach by picking it."""
+    """Return the adapters and sessions that there are, newest first: what a person can attach by picking it."""
     adapters = [
         Resource(
             uri=f"adapter://{path.name}", name=path.name, title=f"Adapter {path.name}", mime_type="application/json"

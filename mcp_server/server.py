@@ -72,12 +72,12 @@ class Server(MCPServer[Any]):
             raise ToolError(whole_text(text)) from cause
 
     async def list_resources(self) -> list[Resource]:
-        """The library's models, and each adapter and session that there is now."""
+        """Return the library's models, and each adapter and session that there is now."""
         return [*await super().list_resources(), *await asyncio.to_thread(shelf_resources)]
 
 
 def _whole(result: Any) -> Any:
-    """The result of a tool with U+FFFD for lone surrogates, such as those of a file's name that is no UTF-8."""
+    """Return the result of a tool with U+FFFD for lone surrogates, such as those of a file's name that is no UTF-8."""
     if not isinstance(result, CallToolResult):
         return result
     content = [
@@ -89,7 +89,7 @@ def _whole(result: Any) -> Any:
 
 
 def describe(error: ValidationError) -> str:
-    """What is wrong with arguments, each by its name and the value that was given."""
+    """Return what is wrong with arguments, each by its name and the value that was given."""
     lines = []
     for problem in error.errors(include_url=False)[:8]:
         where = ".".join(map(str, problem["loc"])) or "arguments"
@@ -103,7 +103,7 @@ def describe(error: ValidationError) -> str:
 
 
 def make_server(settings: Settings) -> Server:
-    """The server for a client with these settings. Clients with the same choice of tools share one.
+    """Return the server for a client with these settings. Clients with the same choice of tools share one.
 
     Raises InvalidRequest when the settings ask for a tool that does not exist.
     """
@@ -111,7 +111,7 @@ def make_server(settings: Settings) -> Server:
 
 
 def selected_tools(read_only: bool, names: tuple[str, ...]) -> list[ToolDefinition]:
-    """The tools to offer. Raises InvalidRequest for a name that is none."""
+    """Return the tools to offer. Raises InvalidRequest for a name that is none."""
     known = [definition.name for definition in ALL_TOOLS]
     if unknown := [name for name in names if name not in known]:
         raise InvalidRequest(f"there is no tool {unknown[0]!r}; tools are {', '.join(known)}")

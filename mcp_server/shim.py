@@ -77,7 +77,10 @@ class Shim:
     # --- the host
 
     def _greet(self) -> tuple[socket.socket, "Lines"]:
-        """A connection to a host that has accepted the greeting. A host that is just ending is asked once more."""
+        """Return a connection to a host that has accepted the greeting.
+
+        A host that is just ending is asked once more.
+        """
         path = socket_path("host", __version__)
         for _ in range(3):
             connection = connect_or_start(path, start_host, _PATIENCE_SECONDS)
@@ -123,7 +126,7 @@ class Shim:
         _say("the host had ended; a new one took over")
 
     def _may_repeat(self, request: "Request") -> bool:
-        """True for what changes nothing. A call is repeated once, and only while its client is still patient."""
+        """Return True for what changes nothing. A call is repeated once, and only while its client is still patient."""
         if request.method != "tools/call":
             return True
         young = time.monotonic() - request.sent < _YOUNG_SECONDS
@@ -227,7 +230,7 @@ class Lines:
         self._descriptor, self._buffer, self._searched = descriptor, bytearray(), 0
 
     def next(self) -> bytes | None:
-        """The next line, or None at the end. An unfinished last line is no line."""
+        """Return the next line, or None at the end. An unfinished last line is no line."""
         dropping = b""
         while (end := self._buffer.find(b"\n", self._searched)) < 0:
             self._searched = len(self._buffer)
@@ -248,7 +251,7 @@ class Lines:
 
 
 def start_host():
-    """Start a host in a session of its own; gives what tells why it ended."""
+    """Start a host in a session of its own. Return what tells why it ended."""
     import subprocess  # here only: most starts find a host
 
     from adapters.places import open_log
@@ -268,7 +271,7 @@ def start_host():
 
 
 def _number(request_id: object) -> str:
-    """A request's id as JSON."""
+    """Return a request's id as JSON."""
     import json
 
     return json.dumps(request_id)
@@ -285,12 +288,14 @@ def _parsed(line: bytes) -> dict:
 
 
 def _tool_name(line: bytes) -> str:
-    """The tool that a call names."""
+    """Return the tool that a call names."""
     return str(_parsed(line).get("params", {}).get("name", "the tool"))
 
 
 def _lost_call(number: str, line: bytes) -> bytes:
-    """The answer to a tool call that died with its host: an error that the calling model reads, not a protocol error."""
+    """Return the answer to a tool call that died with its host: an error that the calling model reads, not a protocol
+    error.
+    """
     arguments = _parsed(line).get("params", {})
     text = (
         f"The server's host process ended while {_tool_name(line)} was running, and a new one took over. "

@@ -22,7 +22,7 @@ def span(seconds: float) -> str:
 
 
 def progress_text(progress: Progress) -> str:
-    """What a job is doing and how far it is, such as `loading 1.00 GB of 2.00 GB` or `writing 2 of 9 tokens`."""
+    """Return what a job is doing and how far it is, such as `loading 1.00 GB of 2.00 GB` or `writing 2 of 9 tokens`."""
     if progress.done is None:
         return progress.phase
     amount = size if progress.unit == "bytes" else "{:.0f}".format

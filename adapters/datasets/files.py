@@ -13,7 +13,7 @@ from adapters.recordings.jsonl import jsonl_entries, wrong
 
 
 def dataset_rows(path: Path) -> tuple[list[TrainingRow], list[TrainingRow]]:
-    """What a file or folder has to train on, and what it says to hold back.
+    """Return what a file or folder has to train on, and what it says to hold back.
 
     Raises InvalidRequest with the file and line of what is wrong, FileRefused for what is no file.
     """

@@ -31,7 +31,7 @@ def gather(
     seed: int,
     readable: Sequence[str] | None = None,
 ) -> Dataset:
-    """The rows of all sessions and the dataset, a part of them held back by conversation.
+    """Return the rows of all sessions and the dataset, a part of them held back by conversation.
 
     A dataset that comes with rows to hold back keeps them, and nothing else is held back. Pictures lie in the `readable`
     folders, where those are given. Raises InvalidRequest when there is nothing to learn from, or too little to hold

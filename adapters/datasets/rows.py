@@ -34,7 +34,7 @@ class TrainingRow:
 
 
 def digest(rows: Sequence[TrainingRow]) -> str:
-    """A fingerprint of all rows, in order."""
+    """Return a fingerprint of all rows, in order."""
     found = hashlib.sha256()
     for row in rows:
         found.update(row.content.encode())
@@ -42,5 +42,5 @@ def digest(rows: Sequence[TrainingRow]) -> str:
 
 
 def unique(rows: Sequence[TrainingRow]) -> list[TrainingRow]:
-    """The rows without those that say the same as an earlier one: none may be trained on and held back at once."""
+    """Return the rows without those that say the same as an earlier one: none may be trained on and held back at once."""
     return list({row.content: row for row in reversed(rows)}.values())[::-1]

@@ -8,7 +8,10 @@ from adapters.recordings.exports import as_chat, tools_of
 
 
 def session_rows(session: str) -> list[TrainingRow]:
-    """The rows of a session. Raises InvalidRequest when there is no such session, or it has lines that cannot be read."""
+    """Return the rows of a session.
+
+    Raises InvalidRequest when there is no such session, or it has lines that cannot be read.
+    """
     found = store.read(session)
     if found.broken:
         raise BrokenSession(

@@ -105,7 +105,7 @@ class EngineClient:
     # --- requests
 
     async def submit(self, work: Work, job_id: str | None = None, every: float = 0.03) -> AsyncGenerator[Job, None]:
-        """Start a job and follow it: gives the job at once, then after each event, the last time when it has ended.
+        """Start a job and follow it. Return the job at once, then after each event, the last time when it has ended.
 
         Events come `every` so many seconds at the most often, and at once at the end.
 
@@ -159,32 +159,35 @@ class EngineClient:
         return event.jobs
 
     async def cancel(self, job_id: str) -> JobView:
-        """Cancel a job; gives it as it is once it has ended. Raises JobNotFound."""
+        """Cancel a job. Return it as it is once it has ended. Raises JobNotFound."""
         event = await self._ask(lambda n: Cancel(id=n, job=job_id))
         assert isinstance(event, Snapshot)
         return event.view
 
     async def status(self, start: bool = True) -> EngineStatus:
-        """What runs and what is in memory. Raises EngineUnavailable when there is no engine and `start` is off."""
+        """Return what runs and what is in memory.
+
+        Raises EngineUnavailable when there is no engine and `start` is off.
+        """
         event = await self._ask(lambda n: AskStatus(id=n), start)
         assert isinstance(event, StatusReply)
         return event.status
 
     async def status_if_running(self) -> EngineStatus | None:
-        """The status, or None when there is no engine; starts none."""
+        """Return the status, or None when there is no engine; starts none."""
         try:
             return await self.status(start=False)
         except (EngineUnavailable, EngineStopped):
             return None
 
     async def count(self, work: Generate) -> int:
-        """The tokens of a prompt. Raises what is wrong with it."""
+        """Return the tokens of a prompt. Raises what is wrong with it."""
         event = await self._ask(lambda n: Count(id=n, work=work))
         assert isinstance(event, Counted)
         return event.tokens
 
     async def unload(self, model: str | None = None) -> list[str]:
-        """Drop an idle model, or all; gives the names of those dropped."""
+        """Drop an idle model, or all. Return the names of those dropped."""
         event = await self._ask(lambda n: Unload(id=n, model=model))
         assert isinstance(event, Unloaded)
         return event.models
@@ -228,7 +231,7 @@ class EngineClient:
                 self._write(Unfollow(id=next(self._ids), job=job.id))
 
     async def _ask(self, request: MakeRequest, start: bool = True) -> Event:
-        """The answer to a request that may be sent twice."""
+        """Return the answer to a request that may be sent twice."""
         for _ in range(2):
             number, events = await self._begin(request, start)
             try:

@@ -17,7 +17,7 @@ _START_SECONDS = 30.0
 
 @functools.cache
 def in_process_engine() -> str:
-    """The socket of this process's engine, started at the first call; it ends with the process.
+    """Return the socket of this process's engine, started at the first call; it ends with the process.
 
     Raises EngineUnavailable when it does not start in time, and what keeps it from starting, such as a wrong setting.
     """

@@ -150,7 +150,7 @@ class RunningJob:
             )
 
     def _gather(self) -> dict[int, Partial]:
-        """Move what is unsaid into what there is; gives what was moved."""
+        """Move what is unsaid into what there is. Return what was moved."""
         added = {i: _joined(pieces) for i, pieces in self._unsaid.items()}
         for i, piece in added.items():
             self.partial[i] += piece
@@ -208,7 +208,7 @@ class JobStore:
             self._write(self._folder / f"{job}{_WORK}", json_of(work, exclude_defaults=True))
 
     def load(self, job: str) -> JobView:
-        """The stored job. Raises JobNotFound."""
+        """Return the stored job. Raises JobNotFound."""
         view = self._read(self._folder / f"{job}.json") if JOB_ID.fullmatch(job) else None
         if view is None:
             raise JobNotFound(
@@ -232,7 +232,7 @@ class JobStore:
         return [path.stem for path in sorted(self._folder.glob("*.json"), key=_modified, reverse=True)]
 
     def recent(self, count: int) -> list[JobView]:
-        """The stored jobs that were made last, newest first."""
+        """Return the stored jobs that were made last, newest first."""
         paths = sorted(self._folder.glob("*.json"), key=_modified, reverse=True)[:count]
         views = (self._read(path) for path in paths)
         return sorted((view for view in views if view is not None), key=lambda view: view.created, reverse=True)

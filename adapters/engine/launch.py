@@ -20,7 +20,7 @@ def engine_socket() -> str:
 
 
 def connect_engine(start: bool) -> socket.socket | None:
-    """A connection to the engine, started if `start` says so and there is none; else None.
+    """Return a connection to the engine, started if `start` says so and there is none; else None.
 
     Blocks for as long as the engine takes to start. Raises EngineUnavailable with the end of its log when it cannot.
     """
@@ -56,7 +56,7 @@ def _start() -> Callable[[], str | None]:
 
 
 def describe_exit(code: int) -> str:
-    """How a process ended, in words."""
+    """Return how a process ended, in words."""
     if code < 0:
         name = signal.Signals(-code).name
         return f"it was killed ({name})" if name == "SIGKILL" else f"it crashed ({name})"

@@ -18,7 +18,7 @@ _DECODING = asyncio.Semaphore(2)
 
 
 async def read_media(work: Generate, settings: Settings) -> dict[str, Picture | Video]:
-    """All that the conversations show, by source. Raises FileRefused for what cannot be read."""
+    """Return all that the conversations show, by source. Raises FileRefused for what cannot be read."""
     parts = {part.source: part for conversation in work.conversations for part in media_of(conversation)}
 
     async def one(part: ImagePart | VideoPart) -> Picture | Video:
@@ -32,7 +32,7 @@ async def read_media(work: Generate, settings: Settings) -> dict[str, Picture | 
 
 
 def image_facts(conversation: list[dict[str, Any]], media: Mapping[str, Picture | Video]) -> list[ImageFacts]:
-    """What the model is shown of each picture and video, in order."""
+    """Return what the model is shown of each picture and video, in order."""
     return [_facts(media[part.source]) for part in media_of(conversation)]
 
 

@@ -204,7 +204,7 @@ class Engine:
         self._jobs.pop(job.id, None)
 
     def _known(self, job: str) -> bool:
-        """True for an id that is taken. One whose job died with an earlier engine may be tried again."""
+        """Return True for an id that is taken. One whose job died with an earlier engine may be tried again."""
         try:
             view = self._store.load(job)
         except JobNotFound:
@@ -227,7 +227,7 @@ class Engine:
         connection.send(Snapshot(id=request.id, view=self._view(request.job)))
 
     def _view(self, job_id: str) -> JobView:
-        """The job as it is now. Raises JobNotFound."""
+        """Return the job as it is now. Raises JobNotFound."""
         job = self._jobs.get(job_id)
         return job.view() if job else self._store.load(job_id)
 
@@ -242,7 +242,7 @@ class Engine:
     async def _status(self) -> EngineStatus:
         memory = await self._backend.memory()
         running = newest(self._jobs.values())
-        # What came of them is told to who asks for one: together they would be megabytes.
+        # Results are sent to who asks for one job: those of all jobs would be megabytes.
         ended = (view for view in self._store.recent(_RECENT_JOBS) if view.job not in self._jobs)
         stored = [view.model_copy(update={"outcome": None, "partial": []}) for view in ended]
         return EngineStatus(
@@ -301,7 +301,7 @@ class _Connection:
 
 
 def _id_of(text: bytes) -> int | None:
-    """The id of a request that could not be read otherwise."""
+    """Return the id of a request that could not be read otherwise."""
     import json
 
     try:

@@ -114,7 +114,7 @@ def keep_running(job: str) -> None:
 
 
 def may_go_on(job: str) -> bool:
-    """Whether a training of an earlier engine is still under way, or has ended since."""
+    """Return whether a training of an earlier engine is still under way, or has ended since."""
     folder = run_folder(job)
     return trainer_of(folder) is not None or read_outcome(folder) is not None
 
@@ -133,7 +133,7 @@ def interrupted(problem: str, job: str, kind: type[TrainingInterrupted] = Traini
 
 
 def _begin(job: str, work: Train, model: tuple[str, Path], keep_days: float) -> Path:
-    """The folder of a new run, with its rows; or that of the run that is gone on with, under the new job's name."""
+    """Return the folder of a new run, with its rows; or that of the run that is gone on with, under the new job's name."""
     prune(keep_days)
     folder = run_folder(job)
     if work.resume:
@@ -159,7 +159,10 @@ def _begin(job: str, work: Train, model: tuple[str, Path], keep_days: float) -> 
 
 
 def resumed_work(job: str, adapter: str) -> Train:
-    """Return what a training was asked that another one goes on with. Raises InvalidRequest when none can go on with it."""
+    """Return what a training was asked that another one goes on with.
+
+    Raises InvalidRequest when none can go on with it.
+    """
     return _resumable(job, adapter).work
 
 
@@ -204,7 +207,7 @@ async def _start(folder: Path, memory_free: int) -> None:
 
 
 async def _follow(job: RunningJob, folder: Path) -> Trained:
-    """Tell of a run until its trainer ends; gives what came of it."""
+    """Tell of a run until its trainer ends. Return its result."""
     try:
         while await asyncio.to_thread(trainer_of, folder) is not None:
             _tell(job, folder)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 async def read_sound(work: Transcribe, settings: Settings) -> SoundFile:
-    """The sound file, checked before any model is loaded. Raises FileRefused."""
+    """Return the sound file, checked before any model is loaded. Raises FileRefused."""
     sound = await asyncio.to_thread(_open, work)
     if sound.seconds is not None:
         _check_length(sound, sound.seconds, settings)
@@ -128,7 +128,7 @@ def _close(*generators: object) -> None:
 
 
 def _saved(work: Transcribe, rendered: str) -> tuple[str | None, str | None]:
-    """Where the transcript was written, or why it was not: an hour of listening is not lost for it."""
+    """Return where the transcript was written, or why it was not: an hour of listening is not lost for it."""
     if work.save_to is None:
         return None, None
     try:

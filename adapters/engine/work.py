@@ -89,7 +89,7 @@ async def _outcome(
 
 
 async def _folder(job: RunningJob, name: str, offline: bool, settings: Settings) -> tuple[str, Path]:
-    """The name to show and the folder of a model, fetched from the hub if it is not here."""
+    """Return the name to show and the folder of a model, fetched from the hub if it is not here."""
     found: ResolvedName = await asyncio.to_thread(resolve, name, _offline(settings, offline))
     return found.display_name, found.folder or await _fetched(job, found.display_name)
 
@@ -99,7 +99,7 @@ def _offline(settings: Settings, offline: bool) -> Settings:
 
 
 async def _fetched(job: RunningJob, hub_id: str) -> Path:
-    """The folder of a model or adapter that was fetched from the hub."""
+    """Return the folder of a model or adapter that was fetched from the hub."""
     loop, stop = asyncio.get_running_loop(), threading.Event()
 
     def on_bytes(done: float, total: float) -> None:
@@ -155,7 +155,7 @@ async def _generate(job: RunningJob, work: Generate, backend: Backend, settings:
 
 
 async def _adapter(job: RunningJob, work: Generate, settings: Settings) -> tuple[AdapterFiles | None, str | None]:
-    """The adapter that was asked for, its files checked, and its name; fetched from the hub if it is not here."""
+    """Return the adapter that was asked for, its files checked, and its name; fetched from the hub if it is not here."""
     if work.adapter is None:
         return None, None
     found = await asyncio.to_thread(resolve_adapter, work.adapter, _offline(settings, work.offline))
@@ -164,7 +164,7 @@ async def _adapter(job: RunningJob, work: Generate, settings: Settings) -> tuple
 
 
 async def _opened_media(job: RunningJob, work: Generate, settings: Settings) -> tuple["Media", list[ImageFacts]]:
-    """The pictures and videos of the conversations, and what the model is shown of them, in order."""
+    """Return the pictures and videos of the conversations, and what the model is shown of them, in order."""
     from adapters.engine.media import image_facts, read_media  # decoders, as in _transcribe
 
     job.on_progress(Progress(phase="opening the pictures"))
@@ -173,7 +173,10 @@ async def _opened_media(job: RunningJob, work: Generate, settings: Settings) -> 
 
 
 async def count_tokens(work: Generate, backend: Backend, settings: Settings) -> int:
-    """The tokens of the first conversation as its model reads it. Raises ModelNotFound for one that is not here yet."""
+    """Return the tokens of the first conversation as its model reads it.
+
+    Raises ModelNotFound for one that is not here yet.
+    """
     found = await asyncio.to_thread(resolve, work.model, _offline(settings, True))
     assert found.folder is not None  # offline, a name that is not here was refused
     shows = bool(media_of(work.conversations[0]))
@@ -188,7 +191,7 @@ async def count_tokens(work: Generate, backend: Backend, settings: Settings) -> 
 
 
 async def _several(job: RunningJob, backend: Backend, leased: "Leased", answering: AnswerJob) -> list[Completion]:
-    """All answers, written side by side. One that fails is told in its place and costs the others nothing."""
+    """Return all answers, written side by side. One that fails is told in its place and costs the others nothing."""
     count, done = len(answering.work.conversations), 0
     # Of many answers it is how many are done that counts, not how far each of them is.
     quiet = dataclasses.replace(answering, on_progress=lambda _: None)
@@ -213,7 +216,7 @@ async def _several(job: RunningJob, backend: Backend, leased: "Leased", answerin
 
 
 def _failure(outcome: Outcome) -> dict[str, str] | None:
-    """What a job failed for whose one answer breaks its promise. Of several answers each says so for itself."""
+    """Return what a job failed for whose one answer breaks its promise. Of several answers each says so for itself."""
     answers = outcome.completions if isinstance(outcome, Generated) else []
     return answers[0].error if len(answers) == 1 else None
 

@@ -109,7 +109,7 @@ def _parameters(folder: Path, config: dict[str, Any]) -> tuple[int, float, tuple
 
 
 def _tensors(folder: Path, method: Method, rank: int) -> tuple[dict[str, Tensor], str]:
-    """The tensors by name, every value looked at, and the digest of the adapter."""
+    """Return the tensors by name, every value looked at, and the digest of the adapter."""
     path = folder / WEIGHTS
     digest = hashlib.sha256((folder / CONFIG).read_bytes())
     with path.open("rb") as file:

@@ -38,7 +38,7 @@ class Manifest(BaseModel):
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """The manifest of an adapter, or None where there is none that can be read: other programs write none."""
+    """Return the manifest of an adapter, or None where there is none that can be read: other programs write none."""
     try:
         return Manifest.model_validate_json((folder / FILE).read_bytes())
     except (OSError, ValidationError):
@@ -46,7 +46,7 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 
 def fingerprint(folder: Path) -> str:
-    """What tells a model from another: its configuration, and the names, shapes and types of its weights."""
+    """Return what tells a model from another: its configuration, and the names, shapes and types of its weights."""
     found = hashlib.sha256((folder / "config.json").read_bytes())
     for path in weight_files(folder):
         with path.open("rb") as file:
@@ -56,5 +56,5 @@ def fingerprint(folder: Path) -> str:
 
 
 def revision(folder: Path) -> str | None:
-    """The hub's revision of a model in its cache."""
+    """Return the hub's revision of a model in its cache."""
     return folder.name if folder.parent.name == "snapshots" else None

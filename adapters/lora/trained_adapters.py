@@ -41,7 +41,10 @@ class TrainedAdapter:
 
 
 def check_name(name: str) -> str:
-    """The name, if an adapter may have it. Raises InvalidRequest: a name never becomes a path in any other way."""
+    """Return the name, if an adapter may have it.
+
+    Raises InvalidRequest: a name never becomes a path in any other way.
+    """
     if not _NAME.fullmatch(name):
         raise InvalidRequest(
             f"adapter {name[:80]!r} is no adapter's name: letters, digits, '.', '_' and '-', beginning with a letter or digit, 64 at most"
@@ -59,12 +62,12 @@ def check_free(name: str) -> None:
 
 
 def names() -> list[str]:
-    """The adapters that were trained here, by name."""
+    """Return the adapters that were trained here, by name."""
     return sorted(path.name for path in lora_folder().iterdir() if _NAME.fullmatch(path.name) and path.is_dir())
 
 
 def trained_adapters() -> list[TrainedAdapter]:
-    """Every adapter that was trained here, by name."""
+    """Return every adapter that was trained here, by name."""
     return [trained_adapter(name) for name in names()]
 
 
@@ -78,7 +81,7 @@ def trained_adapter(name: str) -> TrainedAdapter:
 
 
 def trained(name: str) -> Path:
-    """The folder of an adapter that was trained here. Raises AdapterNotFound with the nearest names."""
+    """Return the folder of an adapter that was trained here. Raises AdapterNotFound with the nearest names."""
     folder = lora_folder() / name if _NAME.fullmatch(name) else None
     if folder is None or not folder.is_dir():
         raise _not_found(f"there is no adapter {name[:80]!r}", name)
@@ -86,7 +89,7 @@ def trained(name: str) -> Path:
 
 
 def resolve_adapter(name: str, settings: Settings, readable: Iterable[Path] | None = None) -> ResolvedName:
-    """What `name` means: an adapter trained here, a folder, or a hub id.
+    """Return what `name` means: an adapter trained here, a folder, or a hub id.
 
     `readable` are the folders from which adapters may be named by path; None allows any (the user's own command line).
     Raises AdapterNotFound.
@@ -118,7 +121,10 @@ def _by_path(wanted: str, settings: Settings, readable: Iterable[Path] | None) -
 
 
 def install(draft: Path, name: str) -> Path:
-    """Put a finished adapter on the shelf under its name, whole or not at all. Raises InvalidRequest when it is taken."""
+    """Put a finished adapter on the shelf under its name, whole or not at all.
+
+    Raises InvalidRequest when it is taken.
+    """
     folder = lora_folder() / check_name(name)
     try:
         draft.rename(folder)  # fails where there is a folder with anything in it
@@ -149,7 +155,7 @@ def export(name: str, target: Path) -> list[Path]:
 
 
 def base_of(folder: Path) -> str:
-    """The model that an adapter belongs to. Raises BadAdapter when it does not say."""
+    """Return the model that an adapter belongs to. Raises BadAdapter when it does not say."""
     if manifest := read_manifest(folder):
         return manifest.model
     model = check_files(folder).config.get("model")

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Container:
-    """`name` for people, `demuxer` for ffmpeg; `video` when it may hold pictures; `plain` when it is read without ffmpeg."""
+    """`name` for people, `demuxer` for ffmpeg; `video` when it may hold pictures; `plain` when it is read without
+    ffmpeg.
+    """
 
     name: str
     demuxer: str

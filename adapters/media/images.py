@@ -32,7 +32,10 @@ _READ = "PNG, JPEG, WebP, GIF, BMP, TIFF and, where a decoder is installed, HEIC
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture in RGB, upright. `width` and `height` are the file's, `image` may be smaller. `digest` names its content."""
+    """A picture in RGB, upright. `width` and `height` are the file's, `image` may be smaller.
+
+    `digest` names its content.
+    """
 
     image: Image.Image
     format: str
@@ -93,7 +96,7 @@ def is_address(source: str) -> bool:
 
 
 def read_data_uri(uri: str, name: str) -> bytes:
-    """The bytes of a data URI. Raises FileRefused when it is none of a picture."""
+    """Return the bytes of a data URI. Raises FileRefused when it is none of a picture."""
     head, comma, body = uri.partition(",")
     if not comma or not head.startswith("data:image/"):
         raise FileRefused(f"{name} is not a data URI of a picture; it begins data:image/png;base64, and then the data")
@@ -108,7 +111,7 @@ def read_data_uri(uri: str, name: str) -> bytes:
 
 
 def scaled(image: Image.Image, most_pixels: int) -> Image.Image:
-    """The picture with at most so many pixels, in its proportions."""
+    """Return the picture with at most so many pixels, in its proportions."""
     pixels = image.width * image.height
     if pixels <= most_pixels:
         return image
@@ -160,7 +163,7 @@ def _what_it_is(content: bytes) -> str:
 
 @functools.cache
 def _decoders() -> list[str]:
-    """Those of the decoders that this installation has."""
+    """Return those of the decoders that this installation has."""
     Image.init()
     with contextlib.suppress(ImportError):
         import pillow_heif  # pyright: ignore[reportMissingImports]

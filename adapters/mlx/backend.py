@@ -86,7 +86,10 @@ class Backend:
             self._thread.call(lambda: residency.release(leased))
 
     async def _adapt(self, residency: "Residency", loaded: "Loaded", adapter: AdapterFiles) -> "Leased":
-        """The model with its adapter. What comes too late for its asker is undone."""
+        """Return the model with its adapter.
+
+        If the requester cancelled before the model was ready, the lease is given back.
+        """
         adapting = self._thread.call(lambda: residency.adapt(loaded, adapter))
         try:
             return await asyncio.shield(asyncio.wrap_future(adapting))
@@ -109,7 +112,10 @@ class Backend:
             self._expected_requests[folder] -= 1
 
     async def _find(self, residency: "Residency", card: ModelCard) -> "Loaded | None":
-        """The model with a lease on it, if it is in memory. A lease that comes too late for its asker is given back."""
+        """Return the model with a lease on it, if it is in memory.
+
+        If the requester cancelled before, the lease is given back.
+        """
         finding = self._thread.call(lambda: residency.find(card))
         try:
             return await asyncio.shield(asyncio.wrap_future(finding))
@@ -146,7 +152,7 @@ class Backend:
         return await asyncio.wrap_future(loading)
 
     async def unload(self, name: str | None) -> list[str]:
-        """Drop the idle model of that name, or every idle one; gives the names."""
+        """Drop the idle model of that name, or every idle one. Return the names."""
         residency = self._residency
         return await self._on_thread(lambda: residency.unload(name)) if residency else []
 
@@ -155,7 +161,7 @@ class Backend:
             await self._on_thread(residency.unload_unused)
 
     async def memory(self) -> Memory:
-        """What is in memory. Waits for the step that the MLX thread is at."""
+        """Return what is in memory. Waits for the step that the MLX thread is at."""
         residency = self._residency
         if residency is None:
             return Memory()
@@ -203,7 +209,7 @@ class Backend:
         return await pending.completion(request, leave=lambda: self.cancel(loaded, request))
 
     async def count(self, leased: "Leased", work: Generate, media: "Media") -> int:
-        """The tokens of a job's first conversation."""
+        """Return the tokens of a job's first conversation."""
         prompt, _ = await self._prepare(lambda: _serving().make_prompt(leased.loaded, work, 0, media))
         return len(prompt.tokens)
 
@@ -247,17 +253,17 @@ class Backend:
     # --- listening
 
     def speech_options(self, loaded: "Loaded", work: Transcribe) -> dict[str, Any]:
-        """What the model is told for this work. Raises when it cannot do what was asked."""
+        """Return what the model is told for this work. Raises when it cannot do what was asked."""
         return cast("SpeechModel", loaded.runner).options(work)
 
     async def listen(self, loaded: "Loaded", window: "Window", options: dict[str, Any]) -> "Heard":
-        """What is said in a window. Cancelling this ends it at its next step."""
+        """Return what is said in a window. Cancelling this ends it at its next step."""
         speech = cast("SpeechModel", loaded.runner)
         work = self._thread.run_stepwise(speech.listen(window, options))
         return await asyncio.wrap_future(work)
 
     def same_language(self, loaded: "Loaded", language: str) -> dict[str, Any]:
-        """What keeps the model to a language that it has recognised."""
+        """Return what keeps the model to a language that it has recognised."""
         return cast("SpeechModel", loaded.runner).language_option(language)
 
 

@@ -26,7 +26,7 @@ from adapters.settings import Settings, read_settings
 
 
 def fuse(adapter: str, target: Path, settings: Settings, *, dequantize: bool = False) -> Path:
-    """Write the model with the adapter's weights in its own, as `mlx_lm.load` reads it; gives the folder.
+    """Write the model with the adapter's weights in its own, as `mlx_lm.load` reads it. Return the folder.
 
     Raises AdapterNotFound, BadAdapter, UnsupportedModel, and InvalidRequest when the folder is there already.
     """

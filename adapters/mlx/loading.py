@@ -33,7 +33,7 @@ class Reader:
 
 
 def read_reader(name: str, card: ModelCard) -> Reader:
-    """The tokenizer and processor of a model. Raises UnsupportedModel when there is none that can be read."""
+    """Return the tokenizer and processor of a model. Raises UnsupportedModel when there is none that can be read."""
     if not is_known(read_config(card.folder)):
         raise UnsupportedModel(
             f"{name} is of the family {card.architecture!r}, which neither mlx-lm nor mlx-vlm nor mlx-audio loads here; choose a model of a family in docs/models.md"
@@ -83,7 +83,10 @@ def _processor(folder: Path) -> Any:
 
 
 def lazy_model(name: str, card: ModelCard) -> Any:
-    """The model with weights that are not read yet. Raises UnsupportedModel, or UnsafeModel for code that would run."""
+    """Return the model with weights that are not read yet.
+
+    Raises UnsupportedModel, or UnsafeModel for code that would run.
+    """
     if "speech" in card.abilities:
         kind, load = "a speech model", _lazy_speech
     elif "vision" in card.abilities:

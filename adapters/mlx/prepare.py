@@ -40,7 +40,10 @@ def make_request(
     asked: float,
     on_event: Callable[[GenerationRequest, RequestEvent], None],
 ) -> GenerationRequest:
-    """Return the request of one conversation, with the pictures and videos that it names. Raises what is wrong with it."""
+    """Return the request of one conversation, with the pictures and videos that it names.
+
+    Raises what is wrong with it.
+    """
     loaded = leased.loaded
     tokenizer = loaded.tokenizer
     prompt, images = make_prompt(loaded, work, index, media)
@@ -69,7 +72,7 @@ def make_request(
 
 
 def make_prompt(loaded: Loaded, work: Generate, index: int, media: "Media") -> tuple[Prompt, "ImagePrompt | None"]:
-    """The prompt of one conversation, and what is seen in it. Raises what is wrong with it."""
+    """Return the prompt of one conversation, and what is seen in it. Raises what is wrong with it."""
     assert isinstance(loaded.runner, RowRunner)
     tokenizer, conversation = loaded.tokenizer, work.conversations[index]
     images: ImagePrompt | None = None
@@ -98,7 +101,7 @@ def _rendered(loaded: Loaded, messages: list[dict[str, Any]], work: Generate) ->
 
 
 def _offered_tools(tokenizer: Any, work: Generate) -> list[dict[str, Any]]:
-    """The tools that the model is told of.
+    """Return the tools that the model is told of.
 
     A call that a schema forces has the schema's form alone: tools in words, with a form of their own, would lead away
     from it.
@@ -107,13 +110,15 @@ def _offered_tools(tokenizer: Any, work: Generate) -> list[dict[str, Any]]:
 
 
 def read_call(call: WrittenCall, tools: list[dict[str, Any]]) -> list[MadeCall]:
-    """The calls that a model wrote together: those of a tool that was offered, with arguments that fit it, and the rest as written."""
+    """Return the calls that a model wrote together: those of a tool that was offered, with arguments that fit it, and
+    the rest as written.
+    """
     gate = Gate(tools)
     return [gate.passed(one, call.after) for one in call.calls]
 
 
 def _answer_text(tokenizer: Any, work: Generate, in_reasoning: bool) -> Answer:
-    """What an answer is read by. Where a schema holds the answer there is no place for a call."""
+    """Return what an answer is read by. Where a schema holds the answer there is no place for a call."""
     tools = Gate(work.tools).names if work.json_schema is None else []
     if has_channels(tokenizer):
         return ChannelText(tools=bool(tools), stop=work.stop or ())
@@ -137,7 +142,10 @@ def render_with_images(
 
 
 def _check_room(prompt_tokens: int, max_tokens: int, context: int, name: str) -> int:
-    """Return how many tokens may be written: `max_tokens`, or what the context leaves. Raises ContextOverflow when it leaves none."""
+    """Return how many tokens may be written: `max_tokens`, or what the context leaves.
+
+    Raises ContextOverflow when it leaves none.
+    """
     if prompt_tokens >= context:
         raise ContextOverflow(
             f"the prompt has {prompt_tokens} tokens and {name} reads at most {context}; shorten it, split it, or choose a model with a longer context"

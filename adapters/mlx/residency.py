@@ -100,7 +100,7 @@ class Residency:
     # --- memory
 
     def limit(self) -> int:
-        """Bytes that models and caches may take: the setting, or what the machine can spare now."""
+        """Return the bytes that models and caches may take: the setting, or what the machine can spare now."""
         if self._settings.memory_limit_gb:
             return int(self._settings.memory_limit_gb * GB)
         machine = psutil.virtual_memory()
@@ -114,7 +114,7 @@ class Residency:
         return weights + self.prompt_cache.nbytes + running
 
     def _room(self, needed: int) -> bool:
-        """True when so many bytes fit, after dropping kept prompts if that is what it takes."""
+        """Return True when so many bytes fit, after dropping kept prompts if that is what it takes."""
         missing = self.used() + needed - self.limit()
         if missing > 0:
             self.prompt_cache.trim(max(0, self.prompt_cache.nbytes - missing))
@@ -167,7 +167,7 @@ class Residency:
         on_bytes: OnBytes,
         expected_requests: Callable[[], int] = lambda: 0,
     ) -> Generator[None, None, Loaded]:
-        """Bring a model into memory piece by piece, and give it with a lease on it.
+        """Bring a model into memory piece by piece. Return it with a lease on it.
 
         Raises DoesNotFit with the numbers, UnsupportedModel when no library knows its architecture, or when its files
         were replaced meanwhile.
@@ -250,7 +250,7 @@ class Residency:
     # --- adapters
 
     def adapt(self, loaded: Loaded, files: AdapterFiles) -> Leased:
-        """The model with an adapter, in place of the lease on the model alone.
+        """Return the model with an adapter, in place of the lease on the model alone.
 
         LoRA goes into slots of the model itself; what changes the layers gets a copy that shares the model's weights.
         Raises BadAdapter, DoesNotFit.
@@ -294,7 +294,7 @@ class Residency:
     # --- going
 
     def unload(self, name: str | None) -> list[str]:
-        """Drop the idle model of that name and its copies, or every idle model; gives the names of those dropped."""
+        """Drop the idle model of that name and its copies, or every idle model. Return the names of those dropped."""
         gone = list[str]()
         for loaded in self._all():
             origin = loaded.base or loaded

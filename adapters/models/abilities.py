@@ -24,14 +24,17 @@ _NOT_WRITING = {
 
 
 def abilities_of(config: dict[str, Any]) -> tuple[Ability, ...]:
-    """What a model with this configuration can do. A vision model writes text too, a speech model does nothing else."""
+    """Return what a model with this configuration can do.
+
+    A vision model writes text too, a speech model does nothing else.
+    """
     if speech_family(config):
         return ("speech",)
     return ("text", "vision") if _sees(config) else ("text",)
 
 
 def speech_family(config: dict[str, Any]) -> str | None:
-    """The family of mlx_audio that reads such a model, or None when it is no speech model."""
+    """Return the family of mlx_audio that reads such a model, or None when it is no speech model."""
     # NeMo's own configurations name a class in place of a type, OpenAI's name neither.
     target = str(config.get("target", ""))
     if target.startswith("nemo.collections.asr"):
@@ -48,7 +51,7 @@ def speech_family(config: dict[str, Any]) -> str | None:
 
 
 def is_known(config: dict[str, Any]) -> bool:
-    """Whether one of the libraries has code for a model of this kind that does something here."""
+    """Return whether one of the libraries has code for a model of this kind that does something here."""
     return bool(speech_family(config) or vision_family(config) or _sees(config) or _is_text_family(config))
 
 
@@ -57,7 +60,8 @@ _TRUSTS = re.compile(r"trust_remote_code[\"']?\s*[,:=]\s*True")
 
 @cache
 def runs_remote_code(family: str) -> bool:
-    """Whether the loader of a speech family may run code from elsewhere than the model's folder: by its own source.
+    """Return whether the loader of a speech family may run code from elsewhere than the model's folder: by its own
+    source.
 
     Loaders that trust what is in the folder are shown one without code (adapters/models/without_code.py).
     """
@@ -66,7 +70,7 @@ def runs_remote_code(family: str) -> bool:
 
 
 def _trusting_the_folder(source: str) -> int:
-    """How many calls in a program trust code, and name the model's own folder as the place that it is from."""
+    """Return how many calls in a program trust code, and name the model's own folder as the place that it is from."""
     calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and node.args]
     return sum(
         ast.unparse(call.args[0]) in ("model_path", "str(model_path)")
@@ -76,14 +80,16 @@ def _trusting_the_folder(source: str) -> int:
 
 
 def vision_family(config: dict[str, Any]) -> str | None:
-    """The family of mlx_vlm that reads a model of this `model_type`, or None when it has none that sees and writes."""
+    """Return the family of mlx_vlm that reads a model of this `model_type`, or None when it has none that sees and
+    writes.
+    """
     kind = str(config.get("model_type", "")).lower()
     kind = _renamed("mlx_vlm").get(kind, kind).replace("-", "_")
     return kind if kind in _seeing_families() else None
 
 
 def _sees(config: dict[str, Any]) -> bool:
-    """A text model made of a vision model has no `vision_config` any more; some vision models never had one."""
+    """Return a text model made of a vision model has no `vision_config` any more; some vision models never had one."""
     if vision_family(config) is None:
         return False
     return bool(config.get("vision_config")) or not _is_text_family(config)
@@ -98,7 +104,9 @@ def _is_text_family(config: dict[str, Any]) -> bool:
 
 @cache
 def _seeing_families() -> frozenset[str]:
-    """The families whose sources take pictures and write: not those that only find things in pictures, or make them."""
+    """Return the families whose sources take pictures and write: not those that only find things in pictures, or make
+    them.
+    """
     folders = _folders("mlx_vlm", "models")
     sources = {
         name: "".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py")))
@@ -115,7 +123,7 @@ def _seeing_families() -> frozenset[str]:
 
 @cache
 def _renamed(package: str, file: str = "utils.py") -> dict[str, str]:
-    """What a library's loader calls a family whose configurations call it otherwise: its own table."""
+    """Return what a library's loader calls a family whose configurations call it otherwise: its own table."""
     folder = _place(package)
     if folder is None:
         return {}
@@ -127,7 +135,7 @@ def _renamed(package: str, file: str = "utils.py") -> dict[str, str]:
 
 @cache
 def _place(package: str) -> Path | None:
-    """A library's folder, found without importing it."""
+    """Return a library's folder, found without importing it."""
     spec = importlib.util.find_spec(package)
     places = spec.submodule_search_locations if spec else None
     return Path(next(iter(places))) if places else None
@@ -135,7 +143,7 @@ def _place(package: str) -> Path | None:
 
 @cache
 def _folders(package: str, inside: str) -> dict[str, Path]:
-    """The sub-packages of a library."""
+    """Return the sub-packages of a library."""
     place = _place(package)
     if place is None:
         return {}

@@ -91,7 +91,7 @@ def _read_card(folder: Path, stamp: Stamp) -> ModelCard:
 
 
 def _text_part(config: dict[str, Any]) -> dict[str, Any]:
-    """What a configuration says of the part that writes."""
+    """Return what a configuration says of the part that writes."""
     inner = config.get("thinker_config") or config
     found = next((inner[name] for name in ("text_config", "llm_config", "language_config") if inner.get(name)), inner)
     return found if isinstance(found, dict) else config
@@ -114,7 +114,10 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """Return the files that the loaders read weights from. Older conversions of Whisper call theirs weights.safetensors."""
+    """Return the files that the loaders read weights from.
+
+    Older conversions of Whisper call theirs weights.safetensors.
+    """
     return sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("weights*.safetensors"))
 
 

@@ -46,7 +46,9 @@ def download(hub_id: str, on_bytes: OnBytes, stop: threading.Event) -> Path:
 
 
 def _progress_bars(on_bytes: OnBytes, stop: threading.Event) -> type[tqdm]:
-    """Return a progress bar that shows nothing: it hands the bytes on, and is where a stop reaches the downloading threads."""
+    """Return a progress bar that shows nothing: it hands the bytes on, and is where a stop reaches the downloading
+    threads.
+    """
 
     class Bytes(tqdm):
         def __init__(self, *args: Any, **options: Any) -> None:

@@ -23,7 +23,7 @@ class InstalledModel:
 
 
 def models_on_disk() -> Iterator[InstalledModel]:
-    """Every model that can be named, the starter models first."""
+    """Yield every model that can be named, the starter models first."""
     shelf = [Repository(name, folder) for name, folder in STARTERS.items()] + cached_repositories()
     for entry in shelf:
         if not (entry.folder / "config.json").exists():

@@ -32,7 +32,8 @@ class ResolvedName:
 def resolve(
     name: str, settings: Settings, ability: Ability = "text", readable: Iterable[Path] | None = None
 ) -> ResolvedName:
-    """What `name` means on this machine; `ability` is the job for which "default", "auto" and "recommended" stand.
+    """Return what `name` means on this machine; `ability` is the job for which "default", "auto" and "recommended"
+    stand.
 
     `readable` are the folders from which models may be named by path; None allows any (the user's own command line).
     Raises ModelNotFound with the nearest names, UnsupportedModel for a path that is no folder, DoesNotFit where no
@@ -63,7 +64,8 @@ def _by_path(wanted: str, settings: Settings, readable: Iterable[Path] | None) -
 def granted_folder(
     what: str, wanted: str, always: Iterable[Path], readable: Iterable[Path] | None, error: type[InvalidRequest]
 ) -> Path:
-    """The resolved folder of a model or adapter that is named by its path, within `always` and `readable` if that is given.
+    """Return the resolved folder of a model or adapter that is named by its path, within `always` and `readable` if
+    that is given.
 
     Raises OutsideGrants for one that is elsewhere, and the `error` for a relative path.
     """
@@ -92,7 +94,7 @@ def check_may_download(wanted: str, settings: Settings) -> None:
 
 
 def known_names() -> list[str]:
-    """Every name that works without a download."""
+    """Return every name that works without a download."""
     return ["default", *STARTERS, *(repository.name for repository in cached_repositories())]
 
 

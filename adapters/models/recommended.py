@@ -41,13 +41,13 @@ class Recommendation(BaseModel):
 
 @cache
 def table() -> tuple[Recommendation, ...]:
-    """Every model of the table, best first."""
+    """Return every model of the table, best first."""
     content: dict[str, Any] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
     return tuple(TypeAdapter(list[Recommendation]).validate_python(content["models"]))
 
 
 def machine_gb(settings: Settings) -> float:
-    """The memory to choose by, in GB: the machine's, or what makes `memory_limit_gb` two thirds of a machine."""
+    """Return the memory to choose by, in GB: the machine's, or what makes `memory_limit_gb` two thirds of a machine."""
     import psutil  # here, as it takes a while to import
 
     total = psutil.virtual_memory().total / GB
@@ -55,14 +55,17 @@ def machine_gb(settings: Settings) -> float:
 
 
 def suiting(ability: Ability, settings: Settings) -> list[Recommendation]:
-    """The models for this machine and job, best first."""
+    """Return the models for this machine and job, best first."""
     memory = machine_gb(settings)
     # A machine sold with 16 GB tells of a little less.
     return [one for one in table() if ability in one.abilities and one.memory_gb <= memory * 1.08]
 
 
 def recommended(ability: Ability, settings: Settings) -> str:
-    """The hub id of the best model for this machine and job. Raises DoesNotFit when the machine is too small for any."""
+    """Return the hub id of the best model for this machine and job.
+
+    Raises DoesNotFit when the machine is too small for any.
+    """
     found = suiting(ability, settings)
     if not found:
         least = min(one.memory_gb for one in table() if ability in one.abilities)
@@ -74,7 +77,8 @@ def recommended(ability: Ability, settings: Settings) -> str:
 
 
 def default_model(ability: Ability, settings: Settings) -> str:
-    """What `default` stands for in a job: the model of the settings, else the best recommended one that is here, else a starter.
+    """Return what `default` stands for in a job: the model of the settings, else the best recommended one that is here,
+    else a starter.
 
     Nothing is downloaded for a name that nobody chose.
     """

@@ -46,7 +46,7 @@ def _check_json(folder: Path, path: Path) -> None:
 
 
 def _is_code(content: object) -> bool:
-    """Whether the model's code is named, at any depth. A vocabulary may hold such a word as a token."""
+    """Return whether the model's code is named, at any depth. A vocabulary may hold such a word as a token."""
     if isinstance(content, dict):
         return any(
             (key == _MODEL_IS_CODE and isinstance(value, (dict, str))) or (key != "vocab" and _is_code(value))

@@ -18,12 +18,12 @@ from adapters.places import state_folder
 
 
 def own_code(folder: Path) -> list[str]:
-    """The names of the programs that came with a model."""
+    """Return the names of the programs that came with a model."""
     return sorted(path.name for path in folder.rglob("*") if path.suffix.lower() in CODE)
 
 
 def loadable(folder: Path) -> Path:
-    """The folder itself where nothing in it is code or names code, else one that links to all the rest of it."""
+    """Return the folder itself where nothing in it is code or names code, else one that links to all the rest of it."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     stamp = tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files)
     return _loadable(folder, stamp)
@@ -55,7 +55,7 @@ def _loadable(folder: Path, stamp: tuple[tuple[str, int, int], ...]) -> Path:
 
 
 def _naming_code(path: Path) -> Any:
-    """The content of a JSON file that names code, without those names; None where it names none."""
+    """Return the content of a JSON file that names code, without those names; None where it names none."""
     if path.suffix.lower() != ".json":
         return None
     content = json.loads(path.read_text(encoding="utf-8"))
@@ -64,7 +64,7 @@ def _naming_code(path: Path) -> Any:
 
 
 def _without_names(content: Any) -> Any:
-    """The same JSON without the entries by which a loader would find code, at any depth."""
+    """Return the same JSON without the entries by which a loader would find code, at any depth."""
     if isinstance(content, dict):
         return {
             key: value if key == "vocab" else _without_names(value)

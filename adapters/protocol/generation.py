@@ -64,7 +64,10 @@ class Sampling(Wire):
 
 
 class GenerationOptions(Sampling):
-    """How an answer is written: its sampling, what ends it, and what it must keep to. Declared once, as `Sampling` is."""
+    """How an answer is written: its sampling, what ends it, and what it must keep to.
+
+    Declared once, as `Sampling` is.
+    """
 
     stop: list[Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH)]] | None = Field(
         default=None, max_length=MAX_STOPS, description="End the answer before any of these strings."

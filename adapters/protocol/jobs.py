@@ -1,4 +1,4 @@
-"""A job as anyone may see it: what it is asked to do, how far it is, what came of it."""
+"""A job as anyone may see it: what it is asked to do, how far it is, and its result."""
 
 import re
 import secrets
@@ -83,7 +83,10 @@ class Progress(Wire):
 
 
 class JobView(Wire):
-    """A job as anyone may see it. A job that answered one conversation, and failed for the answer, has its outcome too."""
+    """A job as anyone may see it.
+
+    A job that answered one conversation, and failed for the answer, has its outcome too.
+    """
 
     job: str
     kind: JobKind

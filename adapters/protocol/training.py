@@ -1,4 +1,4 @@
-"""What is said on the engine's socket about training: what is asked for, how far it is, what came of it."""
+"""What is said on the engine's socket about training: what is asked for, how far it is, and its result."""
 
 from typing import Literal
 

@@ -132,7 +132,9 @@ def _show_beside(entry: dict[str, Any], messages: list[dict[str, Any]], origin: 
 
 
 def _call(call: Any, index: int, origin: str) -> dict[str, Any]:
-    """Return a tool call with its arguments as an object: OpenAI's form has them as text, which templates would quote again."""
+    """Return a tool call with its arguments as an object: OpenAI's form has them as text, which templates would quote
+    again.
+    """
     function = call.get("function", call) if isinstance(call, dict) else None
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
         raise wrong(origin, f"messages[{index}] has a tool call without a name")

@@ -21,7 +21,10 @@ def from_file(path: Path) -> list[Conversation]:
 
 
 def from_jsonl(lines: Iterable[str], source: str) -> list[Conversation]:
-    """Return the conversations of lines, as `from_file` does. Raises InvalidRequest with the number of the wrong line."""
+    """Return the conversations of lines, as `from_file` does.
+
+    Raises InvalidRequest with the number of the wrong line.
+    """
     numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
     return _conversations(
         [(number, jsonl_entry(line, f"{source}, line {number}")) for number, line in numbered], source
@@ -79,7 +82,7 @@ def _recorded(message: dict[str, Any], keep: bool | None) -> RecordedMessage:
 
 
 def _text(content: Any) -> str:
-    """The text of a content that is text, a list of parts, or nothing."""
+    """Return the text of a content that is text, a list of parts, or nothing."""
     if isinstance(content, list):
         return "\n".join(_text(part.get("text") or part.get("content")) for part in content if isinstance(part, dict))
     return content if isinstance(content, str) else ""
@@ -89,7 +92,7 @@ def _text(content: Any) -> str:
 
 
 def _claude_code(entries: list[tuple[int, dict[str, Any]]], source: str) -> Iterator[Conversation]:
-    """The main line of each session in the file: one message for each turn, thinking and tool use apart."""
+    """Yield the main line of each session in the file: one message for each turn, thinking and tool use apart."""
     sessions: dict[str, list[RecordedMessage]] = {}
     for number, entry in entries:
         if entry.get("type") not in ("user", "assistant") or entry.get("isSidechain") or entry.get("isMeta"):
@@ -145,7 +148,7 @@ def _join(messages: list[RecordedMessage], message: RecordedMessage) -> None:
 
 
 def _first(error: Exception) -> str:
-    """What is wrong, in a line."""
+    """Return what is wrong, in a line."""
     if isinstance(error, ValidationError):
         problem = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in problem["loc"])

@@ -37,7 +37,7 @@ class Session:
 
 
 def redacted(conversation: Conversation) -> Conversation:
-    """The conversation without secrets and personal numbers, and how many of each kind it had."""
+    """Return the conversation without secrets and personal numbers, and how many of each kind it had."""
     from adapters.recordings.redaction import redact_all  # its libraries take a second to import
 
     counts: Counter[str] = Counter()
@@ -76,7 +76,7 @@ def append(session: str, conversations: Sequence[Conversation]) -> None:
 
 
 def read(session: str) -> Session:
-    """The session whole. Raises InvalidRequest when there is none of that name."""
+    """Return the session whole. Raises InvalidRequest when there is none of that name."""
     path = _path(session)
     try:
         content, status = path.read_bytes(), path.stat()
@@ -95,7 +95,7 @@ def read(session: str) -> Session:
 
 
 def names() -> list[str]:
-    """The sessions there are, by name."""
+    """Return the sessions there are, by name."""
     return sorted(path.stem for path in recordings_folder().glob("*.jsonl"))
 
 
@@ -117,7 +117,7 @@ def replace(session: str, conversations: Sequence[Conversation]) -> None:
 
 
 def prune(days: float, now: float | None = None) -> dict[str, int]:
-    """Remove conversations older than so many days; gives how many of each session."""
+    """Remove conversations older than so many days. Return how many of each session."""
     oldest = (now or time.time()) - days * 86_400
     removed: dict[str, int] = {}
     for name in names():
@@ -163,7 +163,7 @@ def _locked(path: Path) -> Iterator[int]:
 
 
 def _whole_lines(descriptor: int, path: Path) -> int:
-    """Set aside what follows the last whole line; gives where the next line goes."""
+    """Set aside what follows the last whole line. Return where the next line goes."""
     end = os.fstat(descriptor).st_size
     start = max(0, end - LARGEST_LINE - 1)
     tail = os.pread(descriptor, end - start, start)

@@ -29,7 +29,10 @@ _DRAFT_2020 = (_DRAFT_2019 - {"$recursiveRef", "additionalItems"}) | {"$dynamicR
 
 @dataclass(frozen=True)
 class Draft:
-    """One draft: its `keywords` are those that say which values are valid. With `ref_alone` nothing beside `$ref` counts."""
+    """One draft: its `keywords` are those that say which values are valid.
+
+    With `ref_alone` nothing beside `$ref` counts.
+    """
 
     name: str
     uri: str

@@ -17,7 +17,9 @@ logger = logging.getLogger(__name__)
 
 
 async def events(jobs: AsyncIterator[Job], forced: list[str] | None) -> AsyncIterator[StreamEvent]:
-    """The events of one answer, each call as it is closed. With `forced` the answer is the call of one of these tools.
+    """Yield the events of one answer, each call as it is closed.
+
+    With `forced` the answer is the call of one of these tools.
 
     An answer that ends without the job's end was cancelled, and has no stop. Raises what the job failed with.
     """
@@ -113,7 +115,7 @@ class _Blocks:
         self._given = {"reasoning": 0, "text": 0, "calls": 0}
 
     def grown(self, answer: Partial) -> Iterator[StreamEvent]:
-        """What an answer has more than before."""
+        """Yield what an answer has more than before."""
         if more := answer.reasoning[self._given["reasoning"] :]:
             self._given["reasoning"] = len(answer.reasoning)
             yield from self._add("reasoning", {"reasoningContent": {"text": more}})

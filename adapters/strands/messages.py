@@ -27,7 +27,10 @@ def turns(
     *,
     sees: bool = False,
 ) -> list[dict[str, Any]]:
-    """The conversation as chat templates take it. Tool results are plain strings, right after the calls they answer."""
+    """Return the conversation as chat templates take it.
+
+    Tool results are plain strings, right after the calls they answer.
+    """
     system = _system(system_prompt, system_content)
     made: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
     for message in messages:
@@ -36,7 +39,7 @@ def turns(
 
 
 def tools(specs: Iterable[ToolSpec] | None) -> list[dict[str, Any]]:
-    """The tools as chat templates take them. Raises InvalidRequest for a name that no model could call."""
+    """Return the tools as chat templates take them. Raises InvalidRequest for a name that no model could call."""
     return [
         {
             "type": "function",
@@ -59,7 +62,8 @@ def check_tool_name(name: str) -> str:
 
 
 def forced_schema(choice: ToolChoice | None, specs: list[ToolSpec] | None) -> tuple[dict[str, Any], list[str]] | None:
-    """The schema that makes an answer the call of a tool, and the tools that it may call; None when none is forced.
+    """Return the schema that makes an answer the call of a tool, and the tools that it may call; None when none is
+    forced.
 
     With one tool the answer is its arguments, with several an object with `name` and `arguments`.
     """
@@ -90,7 +94,9 @@ def forced_schema(choice: ToolChoice | None, specs: list[ToolSpec] | None) -> tu
 
 
 def of_output(specs: list[ToolSpec] | None, output: type[BaseModel] | None) -> list[ToolSpec] | None:
-    """Return the tools with the whole schema of the output model: Strands writes one that has lost what `$ref` leads to."""
+    """Return the tools with the whole schema of the output model: Strands writes one that has lost what `$ref` leads
+    to.
+    """
     if not specs or output is None:
         return specs
     whole = output.model_json_schema()
@@ -162,7 +168,7 @@ def _user(blocks: Iterable[Any], sees: bool) -> list[dict[str, Any]]:
 
 
 def _words(blocks: Iterable[Any]) -> str:
-    """The text of blocks; what marks a place in a cache, calls and thoughts have none here."""
+    """Return the text of blocks; what marks a place in a cache, calls and thoughts have none here."""
     parts = list[str]()
     for block in blocks:
         if "text" in block:

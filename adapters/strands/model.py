@@ -83,7 +83,10 @@ class MLXModel(Model):
 
     @override
     def update_config(self, **model_config: Any) -> None:
-        """Change the configuration. Raises InvalidRequest for a name that it does not have, and changes nothing then."""
+        """Change the configuration.
+
+        Raises InvalidRequest for a name that it does not have, and changes nothing then.
+        """
         known = {"model_id", "adapter", "params", "cache_config", "context_window_limit"}
         if unknown := sorted(set(model_config) - known):
             raise InvalidRequest(f"{unknown[0]!r} is no part of the configuration; it has {', '.join(sorted(known))}")
@@ -234,7 +237,7 @@ class MLXModel(Model):
 
 
 async def _until_cancelled(jobs: AsyncGenerator[Job, None], cancel: threading.Event | None) -> AsyncIterator[Job]:
-    """The states of a job, until the signal is set."""
+    """Yield the states of a job, until the signal is set."""
     coming: asyncio.Future[Job] | None = None
     try:
         while not (cancel and cancel.is_set()):
@@ -275,7 +278,7 @@ def _check_cache(wanted: CacheConfig | None) -> None:
 
 
 def _checked(params: dict[str, Any] | None) -> dict[str, Any]:
-    """The parameters, if all of them are known and of their kind. Raises InvalidRequest."""
+    """Return the parameters, if all of them are known and of their kind. Raises InvalidRequest."""
     given = dict(params or {})
     if unknown := sorted(set(given) - PARAMS):
         raise InvalidRequest(f"params has {unknown[0]!r}, which is none of {', '.join(sorted(PARAMS))}")

@@ -79,7 +79,7 @@ class _LocalTools(MCPClient):
         self._timeout = timeout
 
     def list_tools_sync(self, *given: Any, **named: Any) -> Any:
-        """The tools, with their time-outs."""
+        """Return the tools, with their time-outs."""
         listed = super().list_tools_sync(*given, **named)
         for tool in listed:
             tool.timeout = self._timeout

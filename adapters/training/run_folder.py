@@ -1,4 +1,4 @@
-"""A training's folder: what was asked, how far it is, and what came of it. Written by the trainer, read by the engine.
+"""A training's folder: what was asked, how far it is, and its result. Written by the trainer, read by the engine.
 
 `run.json` is written once, `status.json` and `outcome.json` whole or not at all. The trainer holds a lock on
 `trainer.lock` as long as it lives: whoever wants to know whether it does asks for that lock.
@@ -85,7 +85,7 @@ def _read(path: Path, kind: type[Any]) -> Any:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[bool]:
-    """Hold the trainer's lock while the block runs; gives False when another process holds it."""
+    """Hold the trainer's lock while the block runs. Yield False when another process holds it."""
     descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
@@ -101,7 +101,7 @@ def locked(folder: Path) -> Iterator[bool]:
 
 
 def trainer_of(folder: Path) -> int | None:
-    """The process that trains in this folder now, or None."""
+    """Return the process that trains in this folder now, or None."""
     try:
         descriptor = os.open(folder / LOCK, os.O_RDWR)
     except FileNotFoundError:

@@ -40,7 +40,10 @@ def call(
 
 
 async def _call(tool: str, arguments: list[str], options: list[str]) -> "CallToolResult":
-    """The tool's result when it is done. Raises InvalidRequest for a tool that does not exist, or a server that does not start."""
+    """Return the tool's result when it is done.
+
+    Raises InvalidRequest for a tool that does not exist, or a server that does not start.
+    """
     from mcp import Client, StdioServerParameters  # here: it takes a while to import
 
     command = ["-P", "-m", "mcp_server", *options]
@@ -75,7 +78,10 @@ async def _print_progress(progress: float, total: float | None, message: str | N
 
 
 def read_arguments(words: list[str], schema: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of a call: text as it stands where the tool takes text, JSON otherwise. Raises InvalidRequest."""
+    """Return the arguments of a call: text as it stands where the tool takes text, JSON otherwise.
+
+    Raises InvalidRequest.
+    """
     known, given = schema.get("properties", {}), dict[str, Any]()
     for word in map(whole_text, words):
         name, equals, value = word.partition("=")

@@ -80,7 +80,7 @@ def draw(path: Path) -> None:
 
 
 def server(*options: str) -> StdioServerParameters:
-    """How a client starts the server, with the models that are in the package."""
+    """Return how a client starts the server, with the models that are in the package."""
     models = ["--model", "starter", "--vision-model", "starter-vision", "--speech-model", "starter-speech"]
     command = [sys.executable, "-m", "mcp_server", "--offline", *models, *options]
     return StdioServerParameters(command=command[0], args=command[1:], env=dict(os.environ))
@@ -210,7 +210,7 @@ class _Demo:
             await self._ask(client, f"Wobble {word}.", adapter=name)
 
     async def _whole(self, client: Client, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """A tool's answer, waited for past its deadline."""
+        """Return a tool's answer, waited for past its deadline."""
         told = structured(await client.call_tool(tool, arguments))
         while told["state"] not in ("done", "failed", "cancelled"):
             told = structured(await client.call_tool("check-job", {"job": told["job"], "wait_seconds": 50}))
@@ -312,12 +312,12 @@ class _Demo:
 
 
 def structured(result: CallToolResult) -> dict[str, Any]:
-    """The structured part of a tool's answer. Raises RuntimeError with the error's text when it has none."""
+    """Return the structured part of a tool's answer. Raises RuntimeError with the error's text when it has none."""
     if result.structured_content is None:
         raise RuntimeError(texts(result.content))
     return dict(result.structured_content)
 
 
 def texts(blocks: Sequence[Any]) -> str:
-    """The text of content blocks."""
+    """Return the text of content blocks."""
     return "\n".join(block.text for block in blocks if block.type == "text")

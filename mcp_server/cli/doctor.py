@@ -17,7 +17,10 @@ _MARKS = {"ok": ("ok      ", "green"), "note": ("note    ", "yellow"), "problem"
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False) -> None:
-    """Look at everything that this server needs, and say what to do about what is wrong. Ends with 1 if something is."""
+    """Look at everything that this server needs, and say what to do about what is wrong.
+
+    Ends with 1 if something is.
+    """
     found = asyncio.run(_all(quiet=as_json))
     problems = sum(finding.state == "problem" for finding in found)
     if as_json:

@@ -80,7 +80,7 @@ def _runs(process: int) -> bool:
 
 
 async def _stop_engine() -> int | None:
-    """End the engine; gives the process that it was."""
+    """End the engine. Return the process that it was."""
     engine = EngineClient()
     try:
         return engine.engine.pid if await engine.stop() and engine.engine else None

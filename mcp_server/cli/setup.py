@@ -87,7 +87,7 @@ def _words(options: dict[str, Any]) -> list[str]:
 
 
 def _asked_folders() -> list[Path]:
-    """The folders that a person names; none where nobody can be asked."""
+    """Return the folders that a person names; none where nobody can be asked."""
     if not sys.stdin.isatty():
         return []
     console.print(

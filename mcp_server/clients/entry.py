@@ -14,7 +14,7 @@ COMMAND = "mcp-server-mlx"
 
 
 def command() -> list[str]:
-    """The command that starts this installation, absolutely: clients have a short PATH."""
+    """Return the command that starts this installation, absolutely: clients have a short PATH."""
     beside = Path(sys.executable).with_name(COMMAND)
     # An environment that uvx made for one call may be gone at the next.
     if "archive-v0" in Path(sys.executable).parts and (uvx := shutil.which("uvx")):
@@ -23,7 +23,9 @@ def command() -> list[str]:
 
 
 def make_entry(client: KnownClient, options: Sequence[str]) -> dict[str, Any]:
-    """What the client is to start, with its own deadline unless the options have one, and where things are if moved."""
+    """Return what the client is to start, with its own deadline unless the options have one, and where things are if
+    moved.
+    """
     first, *rest = command()
     given = list(options)
     if "--reply-within" not in given:
@@ -33,7 +35,7 @@ def make_entry(client: KnownClient, options: Sequence[str]) -> dict[str, Any]:
 
 
 def is_ours(entry: Any) -> bool:
-    """Whether an entry starts this server, in whichever installation."""
+    """Return whether an entry starts this server, in whichever installation."""
     if not isinstance(entry, dict):
         return False
     arguments = entry.get("args")
@@ -43,7 +45,7 @@ def is_ours(entry: Any) -> bool:
 
 
 def merged(old: Any, new: dict[str, Any]) -> dict[str, Any]:
-    """The new entry, with what the old one had besides: what a person switched off stays off."""
+    """Return the new entry, with what the old one had besides: what a person switched off stays off."""
     if not isinstance(old, dict):
         return new
     env = old["env"] | new.get("env", {}) if isinstance(old.get("env"), dict) else new.get("env")

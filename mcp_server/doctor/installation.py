@@ -38,7 +38,7 @@ _ERROR_LINE = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d+ (ERROR|CRITICAL
 
 
 def machine() -> Iterator[Finding]:
-    """The machine, its memory, and the models that suit it."""
+    """Yield the machine, its memory, and the models that suit it."""
     import psutil
 
     system = f"macOS {platform.mac_ver()[0]}" if sys.platform == "darwin" else f"Linux {platform.release()}"
@@ -88,7 +88,7 @@ def _version(package: str) -> str | None:
 
 
 def settings() -> Iterator[Finding]:
-    """Every setting: those that somebody made with where each is from, then those that are as they come."""
+    """Yield every setting: those that somebody made with where each is from, then those that are as they come."""
     try:
         found = origins()
     except ServerError as error:
@@ -101,7 +101,7 @@ def settings() -> Iterator[Finding]:
 
 
 def folders() -> Iterator[Finding]:
-    """Where things are kept, and whether there is room."""
+    """Yield where things are kept, and whether there is room."""
     for about, folder in (
         ("configuration", config_folder()),
         ("state", state_folder()),
@@ -139,7 +139,7 @@ def programs() -> Iterator[Finding]:
 
 
 def http_service() -> Iterator[Finding]:
-    """The service that serves HTTP from log-in on, and the token that its clients show."""
+    """Yield the service that serves HTTP from log-in on, and the token that its clients show."""
     here = service([])
     if not here.path.exists():
         yield Finding.ok("HTTP service", "none is installed; `mcp-server-mlx serve --install` would")
@@ -159,7 +159,7 @@ def http_service() -> Iterator[Finding]:
 
 
 def models() -> Iterator[Finding]:
-    """The models that are here, what `default` stands for, and those that are refused."""
+    """Yield the models that are here, what `default` stands for, and those that are refused."""
     found = read_settings()
     for ability in ABILITIES:
         name = default_model(ability, found)
@@ -187,7 +187,7 @@ def models() -> Iterator[Finding]:
 
 
 def recent_errors() -> Iterator[Finding]:
-    """The last errors of host and engine, of the last day."""
+    """Yield the last errors of host and engine, of the last day."""
     for process in ("host", "engine"):
         path = log_file(process)
         logs = [log for log in (path.with_suffix(".old.log"), path) if log.exists()]

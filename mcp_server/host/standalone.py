@@ -51,7 +51,7 @@ class _WholeLines:
 
 
 def _taken_stdin() -> BinaryIO:
-    """The client's end, moved away from descriptor 0: what is started here reads nothing of it."""
+    """Return the client's end, moved away from descriptor 0: what is started here reads nothing of it."""
     mine = os.fdopen(os.dup(0), "rb")
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)

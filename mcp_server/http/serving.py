@@ -60,7 +60,9 @@ class Address:
         return f"http://{f'[{name}]' if ':' in name else name}:{self.port}{PATH}"
 
     def security(self) -> TransportSecuritySettings:
-        """Return the Host and Origin headers that are answered: pages of other sites are refused, whatever name leads here."""
+        """Return the Host and Origin headers that are answered: pages of other sites are refused, whatever name leads
+        here.
+        """
         names = [*(("127.0.0.1", "localhost", "[::1]") if self.host in LOOPBACK else ()), *self.names]
         hosts = [entry for name in names for entry in (name, f"{name}:*")]
         return TransportSecuritySettings(
@@ -116,7 +118,7 @@ class Guarded:
 
 
 def _whole_body(receive: Receive) -> Receive:
-    """The request's body at once, with U+FFFD for lone surrogates. One that is too large passes as it comes."""
+    """Return the request's body at once, with U+FFFD for lone surrogates. One that is too large passes as it comes."""
     gathered, size, passing = list[bytes](), 0, False
 
     async def whole() -> Message:

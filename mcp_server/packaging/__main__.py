@@ -18,7 +18,7 @@ _TIME = (2026, 1, 1, 0, 0, 0)
 
 
 def bundle(folder: Path) -> Path:
-    """Write the bundle into a folder; gives its path. Its libraries are installed by uv when it is first started."""
+    """Write the bundle into a folder. Return its path. Its libraries are installed by uv when it is first started."""
     path = folder / f"{NAME}-{__version__}.mcpb"
     folder.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -32,7 +32,7 @@ _FOLDER_PICKER = {
 
 
 def bundle_manifest() -> dict[str, Any]:
-    """The manifest of the bundle: a folder picker for what may be read, and the default models."""
+    """Return the manifest of the bundle: a folder picker for what may be read, and the default models."""
     return {
         "manifest_version": "0.4",
         "name": NAME,

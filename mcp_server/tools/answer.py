@@ -64,7 +64,7 @@ class JobAnswer(Answer):
 
 
 def tool_result(answer: BaseModel, text: str) -> CallToolResult:
-    """A structured result and its text, each of which stands alone."""
+    """Return a structured result and its text, each of which stands alone."""
     structured = answer.model_dump(mode="json", by_alias=True, exclude_none=True)
     return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=structured)
 
@@ -75,7 +75,7 @@ def job_result(answer: "JobAnswer") -> CallToolResult:
 
 
 def answer_of(view: JobView, settings: Settings, several: bool | None = None) -> JobAnswer:
-    """The answer that a job's view holds: its results, what there is so far, or its error."""
+    """Return the answer that a job's view holds: its results, what there is so far, or its error."""
     if isinstance(view.outcome, Generated):
         answers = _completed(view.job, view.outcome, settings)
         several = len(answers) > 1 if several is None else several
@@ -100,7 +100,7 @@ def answer_of(view: JobView, settings: Settings, several: bool | None = None) ->
 
 
 def _notes(view: JobView) -> list[str]:
-    """What the user should know about the answers, each once."""
+    """Return what the user should know about the answers, each once."""
     completions = view.outcome.completions if isinstance(view.outcome, Generated) else []
     told = [note for completion in completions for note in completion.notes]
     if view.outcome and view.outcome.model in STARTER_NOTES:
@@ -132,7 +132,7 @@ def _answer(job: str, index: int, completion: Completion, outcome: Generated, mo
 
 
 def bounded(text: str, most: int, name: str, settings: Settings) -> tuple[str, str | None]:
-    """The text, or its first part and the path of a file with all of it, written once and for this user alone."""
+    """Return the text, or its first part and the path of a file with all of it, written once and for this user alone."""
     if len(text) <= most:
         return text, None
     path = (settings.output or outputs_folder()) / name
@@ -146,7 +146,7 @@ def bounded(text: str, most: int, name: str, settings: Settings) -> tuple[str, s
 
 
 def as_text(answer: JobAnswer) -> str:
-    """The answer for a client that shows text only: the answer, then a line in brackets with the facts."""
+    """Return the answer for a client that shows text only: the answer, then a line in brackets with the facts."""
     body = answer.text
     if answer.error:
         body = f"{answer.error}" + (f"\n\nSo far:\n{answer.text}" if answer.text and answer.results is None else "")
@@ -154,7 +154,7 @@ def as_text(answer: JobAnswer) -> str:
 
 
 def facts(answer: JobAnswer) -> str:
-    """Which model, how many tokens, whether it was cut, how long it took, which job."""
+    """Return which model, how many tokens, whether it was cut, how long it took, which job."""
     if answer.state in ("queued", "running"):
         sort = "so far" if answer.text else "nothing yet"
         return f"not done, {sort}: {answer.phase}. Call check-job with job {answer.job} and wait_seconds for the rest"

@@ -17,7 +17,10 @@ Phases = Mapping[Phase, tuple[int, int]]
 
 
 class Arguments(ArgModelBase):
-    """The arguments of a tool, checked. An unknown argument is an error. The tool's function gets them as one object."""
+    """The arguments of a tool, checked. An unknown argument is an error.
+
+    The tool's function gets them as one object.
+    """
 
     model_config = ConfigDict(extra="forbid")
 

@@ -88,7 +88,10 @@ async def describe_image(arguments: DescribeImageArguments, ctx: Context[Connect
 
 
 def _parts(images: list[str] | None, video: str | None, grants: Grants) -> list[dict[str, str]]:
-    """Return the message's parts. Raises InvalidRequest unless exactly one way of showing was used, FileRefused for a file."""
+    """Return the message's parts.
+
+    Raises InvalidRequest unless exactly one way of showing was used, FileRefused for a file.
+    """
     if (images is None) == (video is None):
         raise InvalidRequest(
             "exactly one of images and video is needed; " + ("both were given" if images else "none was given")

@@ -61,7 +61,7 @@ class Following:
         return self._reading.done()
 
     def view(self, work: Work | None = None) -> JobView:
-        """The job as its events have told it; `work` fills in what they have not."""
+        """Return the job as its events have told it; `work` fills in what they have not."""
         job = self.job
         if job.view is not None:
             return job.view
@@ -122,7 +122,7 @@ async def run(ctx: Context[Connection, object], work: Work, began: float, phases
 
 
 async def _handed_over(connection: Connection, followed: Following) -> JobView | None:
-    """Let the job go on without this call; gives it as it is, or None when the engine has not said so in time.
+    """Let the job go on without this call. Return it as it is, or None when the engine has not said so in time.
 
     The engine reads its requests in order: once this one is sent, what follows cannot cancel the job, whether or not
     an engine that is busy has answered. Raises EngineUnavailable when there is no job yet.

@@ -88,7 +88,10 @@ async def generate(arguments: GenerateArguments, ctx: Context[Connection, Any]) 
 
 
 def _conversations(asked: _Asked) -> list[list[dict[str, Any]]]:
-    """Return the conversations to answer. Raises InvalidRequest unless exactly one way of asking was used, and rightly."""
+    """Return the conversations to answer.
+
+    Raises InvalidRequest unless exactly one way of asking was used, and rightly.
+    """
     ways = {"prompt": asked.prompt, "messages": asked.messages, "prompts": asked.prompts}
     given = [name for name, value in ways.items() if value is not None]
     if len(given) != 1:

@@ -163,7 +163,7 @@ def _adapter_entries() -> list[AdapterEntry]:
 
 
 def adapter_entry(entry: TrainedAdapter) -> AdapterEntry:
-    """What is known of an adapter."""
+    """Return what is known of an adapter."""
     files, made = entry.files, entry.manifest
     return AdapterEntry(
         name=entry.name,
@@ -208,7 +208,9 @@ def _job_entries(status: EngineStatus | None) -> list[JobEntry]:
 
 
 def _page(library: Library, start: int, limit: int) -> tuple[Library, int | None]:
-    """The entries from `start` on, models before adapters before sessions before jobs, and where the next page starts."""
+    """Return the entries from `start` on, models before adapters before sessions before jobs, and where the next page
+    starts.
+    """
     end, at, shown = start + limit, 0, dict[str, Any]()
     for kind in ("models", "adapters", "sessions", "jobs"):
         entries: list[Any] | None = getattr(library, kind)

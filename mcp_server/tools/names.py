@@ -11,7 +11,7 @@ from mcp_server.connection import Connection
 
 
 async def named_model(connection: Connection, name: str, ability: Ability = "text") -> str:
-    """The model to ask the engine for; `ability` is the job for which "default" stands.
+    """Return the model to ask the engine for; `ability` is the job for which "default" stands.
 
     Raises ModelNotFound and the like when this client may not use it.
     """
@@ -23,7 +23,7 @@ async def named_model(connection: Connection, name: str, ability: Ability = "tex
 async def named_adapter(
     connection: Connection, adapter: str | None, model: str, ability: Ability = "text"
 ) -> tuple[str | None, str]:
-    """The adapter and the model to ask the engine for; a model that was left out is the adapter's own.
+    """Return the adapter and the model to ask the engine for; a model that was left out is the adapter's own.
 
     Raises AdapterNotFound, ModelNotFound and the like when this client may not use one of them.
     """

@@ -105,7 +105,7 @@ def _problem(error: ValidationError) -> str:
 
 
 async def _exchanged(connection: Connection, exchange: Exchange, common: dict[str, Any]) -> Conversation:
-    """The conversation of an earlier job, with the answer that it gave or should have given."""
+    """Return the conversation of an earlier job, with the answer that it gave or should have given."""
     work = await connection.engine.work(exchange.job)
     if exchange.index >= len(work.conversations):
         raise InvalidRequest(

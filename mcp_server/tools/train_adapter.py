@@ -86,7 +86,7 @@ class TrainingDetails(BaseModel):
 
 
 class TrainingAnswer(JobAnswer):
-    """A training and what became of it."""
+    """A training and its result."""
 
     training: TrainingDetails | None = Field(default=None, description="What it takes, how far it is, what was learned")
 
@@ -136,7 +136,10 @@ async def _resumed(connection: Connection, arguments: TrainAdapterArguments) -> 
 
 
 def _dataset(path: str, grants: Grants) -> str:
-    """Return the resolved path of a dataset. Raises FileRefused for what is not granted, or is neither file nor folder."""
+    """Return the resolved path of a dataset.
+
+    Raises FileRefused for what is not granted, or is neither file nor folder.
+    """
     resolved = grants.check(path)
     if not resolved.is_dir():
         return str(opened(path, grants, _LARGEST))

@@ -44,7 +44,7 @@ ONE_BY_ONE = Batching(rows=False, padding=False)
 
 
 def can_be_trimmed(entries: Sequence[Any]) -> bool:
-    """Whether a cache of these kinds can be cut back to any length, however much it holds.
+    """Return whether a cache of these kinds can be cut back to any length, however much it holds.
 
     Not asked of a cache that is empty: one that rotates says that it can until it is full.
     """
@@ -55,7 +55,7 @@ def can_be_trimmed(entries: Sequence[Any]) -> bool:
 
 
 def can_be_masked(entries: Sequence[Any]) -> bool:
-    """Whether all that these caches hold lies token by token, where padding can be masked."""
+    """Return whether all that these caches hold lies token by token, where padding can be masked."""
     return all(
         can_be_masked(entry.caches) if hasattr(entry, "caches") else type(entry).__name__ in _HOLDS_TOKENS
         for entry in entries
@@ -63,7 +63,7 @@ def can_be_masked(entries: Sequence[Any]) -> bool:
 
 
 def can_be_merged(entries: Sequence[Any]) -> bool:
-    """Whether caches of these kinds can hold the rows of a batch."""
+    """Return whether caches of these kinds can hold the rows of a batch."""
     return all(
         can_be_merged(entry.caches) if hasattr(entry, "caches") else hasattr(entry, "merge") for entry in entries
     )
@@ -103,7 +103,7 @@ class _NeverTrimmed(OneRow):
 
 
 def one_row(entries: list[Any]) -> list[Any]:
-    """The same caches, as a batch of one row can use them."""
+    """Return the same caches, as a batch of one row can use them."""
     for entry in entries:
         if not isinstance(entry, OneRow):
             entry.__class__ = _one_row_kind(type(entry))
@@ -159,7 +159,7 @@ def _read(forward: Forward, new_cache: NewCache, prompt: list[int], *, merged: b
 
 
 def _read_padded(forward: Forward, new_cache: NewCache, prompts: list[list[int]]) -> list[Any]:
-    """The same with several prompts at once, as mlx_lm's `PromptProcessingBatch` reads them."""
+    """Return the same with several prompts at once, as mlx_lm's `PromptProcessingBatch` reads them."""
     lengths = [len(prompt) - 1 for prompt in prompts]
     missing = [max(lengths) - length for length in lengths]
     caches = [kinds[0].merge(list(kinds)) for kinds in zip(*(new_cache() for _ in prompts), strict=True)]
@@ -173,7 +173,7 @@ def _read_padded(forward: Forward, new_cache: NewCache, prompts: list[list[int]]
 
 
 def _answers(forward: Forward, batches: list[list[Any]], prompts: list[list[int]]) -> mx.array:
-    """The logits [prompts, 2 * vocabulary] of each prompt's last token and of one more, decoded in one batch."""
+    """Return the logits [prompts, 2 * vocabulary] of each prompt's last token and of one more, decoded in one batch."""
     caches, *others = batches
     if others:
         # Those of one row alone become a batch's when a second one joins.
@@ -191,7 +191,7 @@ def _answers(forward: Forward, batches: list[list[Any]], prompts: list[list[int]
 
 
 def _apart(some: mx.array, others: mx.array) -> float:
-    """How far logits are from others, as a part of how far these are from their mean; the row that is worst."""
+    """Return how far logits are from others, as a part of how far these are from their mean; the row that is worst."""
     spread = mx.linalg.norm(others - others.mean(axis=-1, keepdims=True), axis=-1)
     apart = (mx.linalg.norm(some - others, axis=-1) / spread).max().item()
     return float(apart) if apart == apart else float("inf")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

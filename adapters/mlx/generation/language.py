@@ -67,7 +67,7 @@ class LanguageRunner(RowRunner):
         request.admitted = time.monotonic()
 
     def _segments(self, request: GenerationRequest, rest: list[int]) -> list[list[int]]:
-        """The unread tokens, cut where a checkpoint is to be kept."""
+        """Return the unread tokens, cut where a checkpoint is to be kept."""
         start = request.cached_tokens
         cuts = [] if self.trimmable else [place - start for place in request.boundaries if place > start]
         edges = [0, *cuts, len(rest)]
@@ -97,7 +97,7 @@ class LanguageRunner(RowRunner):
             self._end(request, Ended("stop", request.error))
 
     def _unpadded(self) -> list[int]:
-        """The lengths of the pieces to be read next, where they may not be padded to one length."""
+        """Return the lengths of the pieces to be read next, where they may not be padded to one length."""
         if self._batching is None or self._batching.padding:
             return []
         being_read = [entry[0] for entry in self._generator._currently_processing]  # pyright: ignore[reportPrivateUsage]

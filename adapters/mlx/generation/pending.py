@@ -84,7 +84,7 @@ class PendingAnswer:
         )
 
     def _checked(self, request: GenerationRequest, reason: FinishReason) -> tuple[Any, dict[str, str] | None]:
-        """The value of a JSON answer, or why there is none: a schema is kept or the call fails."""
+        """Return the value of a JSON answer, or why there is none: a schema is kept or the call fails."""
         text, schema = request.answer.text, self._job.work.json_schema
         assert schema is not None
         try:

@@ -85,7 +85,7 @@ class TaggedModel:
         return self.model.layers
 
     def forward(self, tokens: mx.array, cache: list[Any]) -> mx.array:
-        """The model alone, whatever adapters it holds, for rows that are nobody's."""
+        """Return the model alone, whatever adapters it holds, for rows that are nobody's."""
         self._slots.use([None] * tokens.shape[0])
         return self.model(tokens, cache=cache)
 

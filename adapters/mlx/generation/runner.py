@@ -71,15 +71,15 @@ class RowRunner(ABC):
 
     @abstractmethod
     def _new_cache(self, model: Any) -> list[Any]:
-        """An empty KV cache for one row."""
+        """Return an empty KV cache for one row."""
 
     @abstractmethod
     def _insert(self, request: GenerationRequest) -> None:
-        """Have a row read and written from now on: give it a `uid` and put it into `_rows`."""
+        """Have a row read and written from now on. Return it a `uid` and put it into `_rows`."""
 
     @abstractmethod
     def _advance(self) -> None:
-        """Read a piece, decode a token for every row, and note what came of it."""
+        """Read a piece, decode a token for every row, and note the results."""
 
     @abstractmethod
     def _leave(self, request: GenerationRequest) -> None:
@@ -90,7 +90,7 @@ class RowRunner(ABC):
         """Begin with an empty batch: what was in the old one is lost."""
 
     def _has_place(self) -> bool:
-        """Whether one more row may be in the batch."""
+        """Return whether one more row may be in the batch."""
         return len(self._rows) < self._batch_size
 
     @property
@@ -123,7 +123,7 @@ class RowRunner(ABC):
         self._flush()
 
     def step(self) -> None:
-        """Admit, read a chunk, decode a token for every row, and post what came of it."""
+        """Admit, read a chunk, decode a token for every row, and post the results."""
         if self._more_is_coming():
             time.sleep(0.001)
             return
@@ -143,7 +143,7 @@ class RowRunner(ABC):
     # --- joining
 
     def _more_is_coming(self) -> bool:
-        """True while the batch is empty, the first request of a moment waits, and others are about to join it."""
+        """Return True while the batch is empty, the first request of a moment waits, and others are about to join it."""
         if self._rows or not self._expected_requests():
             self._moment_began = None
             return False
@@ -170,7 +170,7 @@ class RowRunner(ABC):
                 self._end(request, Ended("stop", error))
 
     def _is_being_read(self, request: GenerationRequest) -> bool:
-        """True when another prompt with much the same beginning is being read now: its cache is worth the wait."""
+        """Return True when another prompt with much the same beginning is being read now: its cache is worth the wait."""
         if request.waits_for is not None and request.waits_for.reading and request.waits_for.uid in self._rows:
             return True  # compared once, not at every step
         request.waits_for = None
@@ -188,12 +188,14 @@ class RowRunner(ABC):
         return request.waits_for is not None
 
     def _shared(self, request: GenerationRequest, reader: GenerationRequest) -> int:
-        """How much of the reader's cache would serve this row: up to a checkpoint where caches cannot be trimmed."""
+        """Return how much of the reader's cache would serve this row: up to a checkpoint where caches cannot be
+        trimmed.
+        """
         length = min(len(request.tokens) - 1, len(reader.tokens))
         shared = next((i for i in range(length) if request.tokens[i] != reader.tokens[i]), length)
         return shared if self.trimmable else max((place for place in reader.boundaries if place <= shared), default=0)
 
-    # --- what came of a step
+    # --- the results of a step
 
     def _wrote(self, request: GenerationRequest, token: int, finish_reason: str | None) -> bool:
         """Note a token of a row; True when the row is at its end by a stop string while its batch would go on."""

@@ -160,7 +160,7 @@ class VisionRunner(RowRunner):
             self._keep(request, done, reading.prompt_cache)
 
     def _checkpoints(self, request: GenerationRequest) -> list[int]:
-        """Where a cache that cannot be trimmed is worth keeping: after the pictures, and where turns end."""
+        """Return where a cache that cannot be trimmed is worth keeping: after the pictures, and where turns end."""
         if self.trimmable:
             return []
         return sorted({*request.boundaries, *([request.images.last + 1] if request.images else [])})
@@ -181,7 +181,7 @@ class VisionRunner(RowRunner):
         return request.images.tokens if request.images is not None else request.tokens
 
     def _embed(self, request: GenerationRequest) -> dict[str, Any]:
-        """What the language model takes in place of the tokens that are not known yet, with their positions."""
+        """Return what the language model takes in place of the tokens that are not known yet, with their positions."""
         tokens = mx.array([self._real_tokens(request)])
         if request.images is None or request.cached_tokens:
             return self._embed_text(request, tokens)

@@ -40,7 +40,7 @@ class Weights:
         return self.a.shape[1]
 
     def padded(self, rank: int) -> "Weights":
-        """The same with a higher rank, made up with zeros."""
+        """Return the same with a higher rank, made up with zeros."""
         more = rank - self.rank
         if not more:
             return self
@@ -115,7 +115,10 @@ def wrapped(module: Any, name: str, rows: "RowAdapters") -> "AdapterLayer":
 
 @dataclass(frozen=True)
 class Stack:
-    """The matrices of several LoRA adapters for one layer. Lower ranks are padded with zeros; place 0 is the base: all zeros."""
+    """The matrices of several LoRA adapters for one layer.
+
+    Lower ranks are padded with zeros; place 0 is the base: all zeros.
+    """
 
     a: mx.array
     b: mx.array
@@ -138,7 +141,7 @@ class RowAdapters:
         self._stacks: dict[str, Stack | None] = {}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "RowAdapters":
-        """A copy of the model takes its layers out again; until then both share this."""
+        """Return a copy of the model takes its layers out again; until then both share this."""
         return self
 
     @property
@@ -184,7 +187,9 @@ class RowAdapters:
         return self._stacks[name]
 
     def of_rows(self, count: int) -> tuple[mx.array, mx.array]:
-        """Return place and scale for each of `count` first dimensions: rows, or rows whose tokens were laid out one by one."""
+        """Return place and scale for each of `count` first dimensions: rows, or rows whose tokens were laid out one by
+        one.
+        """
         assert self.places is not None
         assert self.scales is not None
         rows = len(self.places)
@@ -285,7 +290,7 @@ class EmbeddingLayer(AdapterLayer):
         return added * scales.reshape(-1, *[1] * (added.ndim - 1))
 
     def as_linear(self, x: mx.array) -> mx.array:
-        """The embedding as the head: x [rows, length, width] -> [rows, length, vocabulary]."""
+        """Return the embedding as the head: x [rows, length, width] -> [rows, length, vocabulary]."""
         y, rows = self.base.as_linear(x), self.rows
         if rows.one is not None:
             found = rows.of_one(self._name)

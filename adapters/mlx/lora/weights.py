@@ -17,7 +17,9 @@ _ONE_EXPERT = re.compile(r"\.experts\.\d+\.")
 
 
 def fits_in_slots(model: Any, files: AdapterFiles) -> bool:
-    """Whether the adapter can be one of several within the model. DoRA and full ones change the layers themselves.
+    """Return whether the adapter can be one of several within the model.
+
+    DoRA and full ones change the layers themselves.
 
     Experts that are layers of their own are given single tokens, of which nobody knows whose they are.
     """
@@ -28,7 +30,7 @@ def fits_in_slots(model: Any, files: AdapterFiles) -> bool:
 
 
 def names_of(files: AdapterFiles) -> list[str]:
-    """The layers that an adapter changes."""
+    """Return the layers that an adapter changes."""
     return sorted({name.rpartition(".")[0] for name in files.tensors})
 
 
@@ -104,7 +106,10 @@ def _check_full(model: Any, files: AdapterFiles) -> None:
 
 
 def read_weights(files: AdapterFiles) -> dict[str, Weights]:
-    """The matrices of an adapter whose files were checked, by layer. Raises BadAdapter when they changed since."""
+    """Return the matrices of an adapter whose files were checked, by layer.
+
+    Raises BadAdapter when they changed since.
+    """
     arrays: Any = mx.load(str(files.folder / WEIGHTS))
     mx.eval(list(arrays.values()))
     if check_files(files.folder).digest != files.digest:
@@ -114,7 +119,9 @@ def read_weights(files: AdapterFiles) -> dict[str, Weights]:
 
 
 def _expected(model: Any, files: AdapterFiles) -> Iterator[str]:
-    """The layers that mlx_lm would put this adapter's matrices into, by its configuration (mlx_lm/tuner/utils.py)."""
+    """Yield the layers that mlx_lm would put this adapter's matrices into, by its configuration
+    (mlx_lm/tuner/utils.py).
+    """
     language = language_of(model)
     for layer in language.layers[-max(files.layers, 0) :]:
         prefix = _name_of(model, layer)
@@ -137,7 +144,7 @@ def _name_of(model: Any, wanted: Any) -> str:
 
 
 def _modules(model: Any) -> dict[str, Any]:
-    """The model's layers by the names that they have without slots."""
+    """Return the model's layers by the names that they have without slots."""
     return {name: module for name, module in model.named_modules() if not name.endswith(".base")}
 
 

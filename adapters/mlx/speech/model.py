@@ -70,7 +70,7 @@ class SpeechModel:
         self._model = None
 
     def options(self, work: Transcribe) -> dict[str, Any]:
-        """The arguments of the model's own signature for this work. Raises when it cannot do what was asked."""
+        """Return the arguments of the model's own signature for this work. Raises when it cannot do what was asked."""
         options: dict[str, Any] = {}
         if work.language is not None:
             options[self._argument(_LANGUAGES, "is told no language: leave `language` out")] = self._language(
@@ -119,7 +119,7 @@ class SpeechModel:
         return Heard(segments, language if isinstance(language, str) else None, last - left if left else None)
 
     def language_option(self, language: str) -> dict[str, Any]:
-        """The argument that keeps to a language once it was heard, so that no window is taken for another one."""
+        """Return the argument that keeps to a language once it was heard, so that no window is taken for another one."""
         return next(({name: language} for name in _LANGUAGES if name in self._takes and self._is_whisper()), {})
 
     def _argument(self, names: tuple[str, ...], refusal: str) -> str:
@@ -129,7 +129,10 @@ class SpeechModel:
         raise UnsupportedModel(f"this model {refusal}, or choose a Whisper model")
 
     def _language(self, asked: str) -> str:
-        """The language as the model knows it. Raises InvalidRequest with the nearest ones for one that it does not."""
+        """Return the language as the model knows it.
+
+        Raises InvalidRequest with the nearest ones for one that it does not.
+        """
         if not self._is_whisper():
             return asked
         from mlx_audio.stt.models.whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE
@@ -157,7 +160,7 @@ def _some(names: list[str]) -> str:
 
 
 def _segments(result: Any, offset: float, last: float) -> list[Segment]:
-    """The segments of a result of any family. One that gives no times has them from the window."""
+    """Return the segments of a result of any family. One that gives no times has them from the window."""
     found = getattr(result, "segments", None) or getattr(result, "sentences", None) or []
     segments = [_segment(_as_dict(one), offset, last) for one in found]
     if not segments and (text := str(getattr(result, "text", "") or "").strip()):
@@ -166,14 +169,14 @@ def _segments(result: Any, offset: float, last: float) -> list[Segment]:
 
 
 def _last_sound(window: Window) -> float:
-    """When the last sound of a window ends that is no pause."""
+    """Return when the last sound of a window ends that is no pause."""
     quiet = pauses(window.samples)
     length = len(window.samples) / RATE
     return window.start + (quiet[-1][0] if quiet and quiet[-1][1] >= length - 0.02 else length)
 
 
 def _in_order(segments: list[Segment]) -> list[Segment]:
-    """The segments with times that never go back: some models take the last for the first."""
+    """Return the segments with times that never go back: some models take the last for the first."""
     ordered: list[Segment] = []
     for segment in segments:
         earliest = ordered[-1].end if ordered and segment.start < ordered[-1].start else 0.0
@@ -206,7 +209,7 @@ def _segment(one: dict[str, Any], offset: float, last: float) -> Segment:
 
 
 def _as_dict(one: Any) -> dict[str, Any]:
-    """A segment as Whisper gives it, or a sentence as Parakeet does: the tokens of that make up its words."""
+    """Return a segment as Whisper gives it, or a sentence as Parakeet does: the tokens of that make up its words."""
     if isinstance(one, dict):
         return one
     fields = {name: getattr(one, name, None) for name in ("text", "start", "end")}
@@ -216,7 +219,7 @@ def _as_dict(one: Any) -> dict[str, Any]:
 
 
 def _words_of_tokens(tokens: list[Any]) -> list[dict[str, Any]]:
-    """Words from sub-word tokens with times: a word begins where a token begins with a space."""
+    """Return words from sub-word tokens with times: a word begins where a token begins with a space."""
     words: list[dict[str, Any]] = []
     for token in tokens:
         if not hasattr(token, "start"):

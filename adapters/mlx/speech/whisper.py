@@ -56,6 +56,6 @@ def skip_trailing_silence(model: Any) -> None:
 
 
 def _content(mel: Any) -> float:
-    """Seconds of the features [frames, mels] that are no padding: that is exactly zero, and silence is not."""
+    """Return seconds of the features [frames, mels] that are no padding: that is exactly zero, and silence is not."""
     filled = np.flatnonzero(np.array(mel).any(axis=-1))
     return (int(filled[-1]) + 1) * FRAME if len(filled) else 0.0

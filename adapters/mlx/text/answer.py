@@ -44,7 +44,7 @@ class Answer(ABC):
         return self.stopped_by is not None
 
     def add(self, piece: str) -> tuple[str, str]:
-        """Take a piece; give the text and the reasoning that it adds for certain."""
+        """Take a piece. Return the text and the reasoning that it adds for certain."""
         self._held += piece
         return self._release(final=False, cut=False)
 
@@ -53,7 +53,7 @@ class Answer(ABC):
         return self._release(final=True, cut=cut)
 
     def closed_calls(self) -> list[WrittenCall]:
-        """The calls that were closed since this was last asked."""
+        """Return the calls that were closed since this was last asked."""
         closed = self.tool_calls[self._calls_given :]
         self._calls_given += len(closed)
         return closed
@@ -63,7 +63,7 @@ class Answer(ABC):
         """Give out what is certain of what is held: text and reasoning."""
 
     def _up_to_stop(self, piece: str) -> str:
-        """The piece up to the first stop string, which ends the answer."""
+        """Return the piece up to the first stop string, which ends the answer."""
         at, found = first(piece, self._stop)
         if found is not None:
             self.stopped_by, self._held = found, ""
@@ -131,7 +131,7 @@ class AnswerText(Answer):
         return found is not None
 
     def _watched(self) -> list[str]:
-        """The strings that mean something where the answer is now, beside those that may begin a call."""
+        """Return the strings that mean something where the answer is now, beside those that may begin a call."""
         markers = self._markers
         if self._in_reasoning:
             return [markers.think_end] if markers.think_end else []
@@ -143,7 +143,9 @@ class AnswerText(Answer):
         return self._calls.marks if self._in_reasoning else self._calls.openings
 
     def _next_opening(self, before: int, found: str | None) -> tuple[int, Opening] | None:
-        """Where a call may begin before the marker that was found, the longest opening where several begin there."""
+        """Return where a call may begin before the marker that was found, the longest opening where several begin
+        there.
+        """
         text, best = self.text, None
         for opening in self._openings():
             at = self._held.find(opening.word)
@@ -156,7 +158,9 @@ class AnswerText(Answer):
         return best[0], best[2]
 
     def _possible_start(self, words: list[str]) -> int:
-        """The length of the longest end of what is held that a marker, or an opening at its place, may begin with."""
+        """Return the length of the longest end of what is held that a marker, or an opening at its place, may begin
+        with.
+        """
         text, keep = self.text, possible_start(self._held, words)
         for opening in self._openings():
             size = possible_start(self._held, [opening.word])
@@ -210,7 +214,7 @@ class AnswerText(Answer):
             self._take(self._up_to_stop(piece))
 
     def _thought_call(self, final: bool, cut: bool) -> bool:
-        """A call within reasoning is one only if the reasoning ends with it and never says that it ends."""
+        """Return a call within reasoning is one only if the reasoning ends with it and never says that it ends."""
         assert self._calls is not None
         end = self._markers.think_end
         if end and (place := self._held.find(end)) >= 0:
@@ -232,7 +236,7 @@ class AnswerText(Answer):
         return False
 
     def _only_calls(self) -> list[Seen] | None:
-        """The calls that what is held consists of, white space aside; None when it has anything else."""
+        """Return the calls that what is held consists of, white space aside; None when it has anything else."""
         assert self._calls is not None
         left, made = self._held, list[Seen]()
         while left.strip():
@@ -247,14 +251,14 @@ class AnswerText(Answer):
 
 
 def _whole(piece: str, calls: tuple[FoundCall, ...]) -> tuple[FoundCall, ...]:
-    """The calls with the marks around them as part of what was written for the first and the last."""
+    """Return the calls with the marks around them as part of what was written for the first and the last."""
     before, _, after = piece.partition("".join(call.written for call in calls))
     made = [replace(calls[0], written=before + calls[0].written), *calls[1:]]
     return (*made[:-1], replace(made[-1], written=made[-1].written + after))
 
 
 def first(text: str, words: Sequence[str]) -> tuple[int, str | None]:
-    """Where the first of the words stands in the text, the longest where several begin there."""
+    """Return where the first of the words stands in the text, the longest where several begin there."""
     found = [(at, -len(word), word) for word in words if (at := text.find(word)) >= 0]
     if not found:
         return len(text), None
@@ -263,12 +267,12 @@ def first(text: str, words: Sequence[str]) -> tuple[int, str | None]:
 
 
 def possible_start(text: str, words: Sequence[str]) -> int:
-    """The length of the longest end of the text that one of the words may begin with."""
+    """Return the length of the longest end of the text that one of the words may begin with."""
     longest = min(max((len(word) for word in words), default=1) - 1, len(text))
     ends = (text[-size:] for size in range(longest, 0, -1))
     return next((len(end) for end in ends if any(word.startswith(end) for word in words)), 0)
 
 
 def markers_of(tokenizer: Any) -> Markers:
-    """The markers of an `mlx_lm` tokenizer."""
+    """Return the markers of an `mlx_lm` tokenizer."""
     return Markers(tokenizer.think_start, tokenizer.think_end)

@@ -59,14 +59,14 @@ def _as_parts(content: Any) -> list[Any]:
 
 
 def _put_before(text: str, content: Any) -> Any:
-    """The content with a text before it."""
+    """Return the content with a text before it."""
     if isinstance(content, str):
         return f"{text}\n\n{content}" if content else text
     return [{"type": "text", "text": f"{text}\n\n"}, *content]
 
 
 def _without_system(messages: list[Message]) -> list[Message]:
-    """The messages with the system turn's text before that of the first user's turn."""
+    """Return the messages with the system turn's text before that of the first user's turn."""
     if not messages or messages[0]["role"] != "system" or len(messages) < 2 or messages[1]["role"] != "user":
         return messages
     asked = messages[1] | {"content": _put_before(messages[0]["content"], messages[1]["content"])}

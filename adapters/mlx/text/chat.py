@@ -53,7 +53,8 @@ def render(
 def rendered_text(
     tokenizer: Any, messages: list[Message], tools: list[dict[str, Any]], thinking: bool, prompt: bool
 ) -> str:
-    """The conversation as text: with the beginning of an answer at its end if it is a `prompt`, else as it stands.
+    """Return the conversation as text: with the beginning of an answer at its end if it is a `prompt`, else as it
+    stands.
 
     Raises InvalidRequest where the template refuses it, UnsupportedModel where it leaves out what a message says.
     """
@@ -106,28 +107,30 @@ def opened_once(tokenizer: Any, text: str) -> list[int]:
 
 
 def begins_as_read(tokenizer: Any, text: str) -> bool:
-    """Whether a rendered prompt begins already with what the tokenizer would put before it, such as <bos>."""
+    """Return whether a rendered prompt begins already with what the tokenizer would put before it, such as <bos>."""
     before, after = _put_around(tokenizer)
     beginning = list(tokenizer.encode(text[:_BEGINNING], add_special_tokens=False))
     return bool(after) or beginning[: len(before)] == before
 
 
 def _put_around(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """The tokens that the tokenizer puts before and after a text."""
+    """Return the tokens that the tokenizer puts before and after a text."""
     bare, whole = list(tokenizer.encode("a", add_special_tokens=False)), list(tokenizer.encode("a"))
     at = next((i for i in range(len(whole)) if whole[i : i + len(bare)] == bare), None) if bare else None
     return (whole[:at], whole[at + len(bare) :]) if at is not None else ([], [])
 
 
 def ends_with(tokenizer: Any, tokens: list[int], marker: str) -> bool:
-    """Whether the last of these tokens spell the marker."""
+    """Return whether the last of these tokens spell the marker."""
     return tokenizer.decode(tokens[-8:]).rstrip().endswith(marker)
 
 
 def _boundaries(
     tokenizer: Any, messages: list[Message], tools: list[dict[str, Any]], thinking: bool, tokens: list[int]
 ) -> list[int]:
-    """The ends, in tokens, of the system prompt and of every message before the last, where the template puts them so."""
+    """Return the ends, in tokens, of the system prompt and of every message before the last, where the template puts
+    them so.
+    """
     found, form = [], form_of(tokenizer)
     for count in range(1, len(messages)):
         if messages[count - 1].get("role") == "assistant":

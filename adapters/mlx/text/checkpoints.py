@@ -29,7 +29,10 @@ _OTHER_QUESTIONS = ("Q", "7")
 def places_to_keep(
     tokenizer: Any, messages: list[Message], tools: list[dict[str, Any]], thinking: bool, prompt: Prompt
 ) -> list[int]:
-    """The places, in tokens from the beginning, in order. `prompt` has the ends of the messages as its boundaries."""
+    """Return the places, in tokens from the beginning, in order.
+
+    `prompt` has the ends of the messages as its boundaries.
+    """
     ends, length = prompt.boundaries, len(prompt.tokens)
     turns = [*ends[:1], *ends[-_TURNS:]]
     if length < SHORTEST:
@@ -52,7 +55,9 @@ def _far_apart(places: Iterable[int], near: int) -> list[int]:
 def _beginnings_of_the_question(
     tokenizer: Any, messages: list[Message], tools: list[dict[str, Any]], thinking: bool, tokens: list[int]
 ) -> list[int]:
-    """Where the last turn goes from its material to what is asked about it: after the last document, and paragraph."""
+    """Return where the last turn goes from its material to what is asked about it: after the last document, and
+    paragraph.
+    """
     content = joined_text(messages[-1].get("content"))
     if not isinstance(content, str):
         return []

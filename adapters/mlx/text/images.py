@@ -45,7 +45,10 @@ class ImagePrompt:
 def look(
     model: Any, processor: Any, conversation: list[dict[str, Any]], media: Media, name: str, **template: Any
 ) -> ImagePrompt:
-    """Render a conversation with pictures and process them. Raises UnsupportedModel for a model that cannot take them."""
+    """Render a conversation with pictures and process them.
+
+    Raises UnsupportedModel for a model that cannot take them.
+    """
     messages, images = _with_markers(conversation, media)
     prompt = rendered_with_pictures(model, processor, messages, name, template)
     try:
@@ -71,7 +74,9 @@ def look(
 
 
 def _with_markers(conversation: list[dict[str, Any]], media: Media) -> tuple[list[dict[str, Any]], list[Image.Image]]:
-    """The messages with a marker where each picture stands, a video as its frames with their times; and the pictures."""
+    """Return the messages with a marker where each picture stands, a video as its frames with their times; and the
+    pictures.
+    """
     images: list[Image.Image] = []
     messages: list[dict[str, Any]] = []
     for turn in conversation:
@@ -94,7 +99,7 @@ def _with_markers(conversation: list[dict[str, Any]], media: Media) -> tuple[lis
 
 
 def _keyed(model: Any, tokens: list[int], images: list[Image.Image]) -> tuple[list[int], int]:
-    """The tokens with the pictures' content at the first place of theirs, and the last such place."""
+    """Return the tokens with the pictures' content at the first place of theirs, and the last such place."""
     marks = {getattr(model.config, name, None) for name in _MEDIA_TOKENS} - {None}
     places = [i for i, token in enumerate(tokens) if token in marks]
     digest = hashlib.sha256()

@@ -97,7 +97,7 @@ def _ways(model: Any, processor: Any, kind: str, messages: list[Message], templa
 
 
 def _with_template(processor: Any) -> Any:
-    """What renders: the processor, or its tokenizer where only that has a template, as in mlx_vlm."""
+    """Return what renders: the processor, or its tokenizer where only that has a template, as in mlx_vlm."""
     for one in (processor, getattr(processor, "tokenizer", None)):
         if getattr(one, "chat_template", None) is not None:
             return one
@@ -127,7 +127,7 @@ def _without_pictures(message: Message) -> Message:
 
 
 def _text(content: Any, mark: str = "") -> str:
-    """The text of a content, with a mark for each picture where there is one."""
+    """Return the text of a content, with a mark for each picture where there is one."""
     if isinstance(content, str):
         return content
     pieces = (part["text"] if part["type"] == "text" else mark for part in content)

@@ -95,7 +95,9 @@ def _first_line(text: str) -> str:
 
 
 def grammar_tokenizer(tokenizer: Any) -> LLTokenizer:
-    """Return llguidance's view of an `mlx_lm` tokenizer. Takes a second or more for a large vocabulary: make it once a model.
+    """Return llguidance's view of an `mlx_lm` tokenizer.
+
+    Takes a second or more for a large vocabulary: make it once a model.
 
     Raises UnsupportedModel for a tokenizer that no answer can be held to a grammar with.
     """
@@ -121,7 +123,7 @@ class Reasoning:
 
     @classmethod
     def of(cls, tokenizer: Any) -> "Reasoning":
-        """Those of an `mlx_lm` tokenizer whose model thinks."""
+        """Return those of an `mlx_lm` tokenizer whose model thinks."""
         gap = tokenizer.encode("\n\n", add_special_tokens=False)
         return cls(tuple(tokenizer.think_start_tokens), tuple(tokenizer.think_end_tokens), tuple(gap))
 
@@ -181,7 +183,7 @@ class SchemaMask:
 
 
 def _only(token: int, words: int) -> np.ndarray:
-    """The mask [1, words] that allows one token."""
+    """Return the mask [1, words] that allows one token."""
     mask = np.zeros((1, words), dtype=np.uint32)
     mask[0, token // 32] = 1 << token % 32
     return mask.view(np.int32)

@@ -68,7 +68,9 @@ class _Drawn:
         return " ".join(self._text.split())
 
     def place(self, text: str, role: str, spot: int, think_end: str | None) -> int | None:
-        """Where the text ends, at or after `spot`; `spot` itself where it stands elsewhere; None where it stands nowhere."""
+        """Return where the text ends, at or after `spot`; `spot` itself where it stands elsewhere; None where it stands
+        nowhere.
+        """
         if role != "system":
             for one in _written(text, role, think_end):
                 if (at := self._text.find(one, spot)) >= 0:
@@ -84,7 +86,7 @@ class _Drawn:
 
 
 def _written(text: str, role: str, think_end: str | None) -> Iterator[str]:
-    """The ways in which a template may write a text."""
+    """Yield the ways in which a template may write a text."""
     yield text
     for plain_ascii in (False, True):
         yield json.dumps(text, ensure_ascii=plain_ascii)[1:-1]
@@ -96,7 +98,10 @@ def _written(text: str, role: str, think_end: str | None) -> Iterator[str]:
 
 
 def _leaves(text: str) -> list[str]:
-    """The words and numbers of a result that is JSON: some templates write it anew. One word that is nowhere where it is not."""
+    """Return the words and numbers of a result that is JSON: some templates write it anew.
+
+    One word that is nowhere where it is not.
+    """
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

@@ -35,7 +35,10 @@ _known: WeakKeyDictionary[Any, tuple[Any, TemplateForm]] = WeakKeyDictionary()
 
 
 def form_of(tokenizer: Any) -> TemplateForm:
-    """Return the form that an `mlx_lm` tokenizer's template reads. Found at the first call, with some tens of renderings."""
+    """Return the form that an `mlx_lm` tokenizer's template reads.
+
+    Found at the first call, with some tens of renderings.
+    """
     template = tokenizer.chat_template if tokenizer.has_chat_template else None
     if tokenizer not in _known or _known[tokenizer][0] != template:
         _known[tokenizer] = template, _found(tokenizer) if tokenizer.has_chat_template else NO_TEMPLATE
@@ -43,7 +46,7 @@ def form_of(tokenizer: Any) -> TemplateForm:
 
 
 def reads_calls(tokenizer: Any) -> bool:
-    """Whether the form is known in which this model writes calls."""
+    """Return whether the form is known in which this model writes calls."""
     return has_channels(tokenizer) or known_family(tokenizer) is not None
 
 
@@ -78,12 +81,12 @@ def _as(form: TemplateForm, role: str, tried: ContentForm, messages: list[Messag
 
 
 def _shows(drawn: str, *words: str) -> bool:
-    """Whether all words are there, and no list or object of Python's in their place."""
+    """Return whether all words are there, and no list or object of Python's in their place."""
     return all(word in drawn for word in words) and not any(mark in drawn for mark in _AS_PYTHON)
 
 
 def _with_tools(form: TemplateForm, tokenizer: Any, draw: Draw) -> TemplateForm:
-    """The form with what is known of its tools: in words unless tools, calls and results are all shown and read."""
+    """Return the form with what is known of its tools: in words unless tools, calls and results are all shown and read."""
     if not reads_calls(tokenizer) or not _offers(form, draw):
         return form
     orders: Any = itertools.product(
@@ -108,7 +111,7 @@ def _with_tools(form: TemplateForm, tokenizer: Any, draw: Draw) -> TemplateForm:
 
 
 def _offers(form: TemplateForm, draw: Draw) -> bool:
-    """Whether a tool is shown, without a system turn and, where there is a place for one, with it."""
+    """Return whether a tool is shown, without a system turn and, where there is a place for one, with it."""
     asked = [{"role": "user", "content": form.content("user", _ASKED)}]
     told = [{"role": "system", "content": form.content("system", _TOLD)}, *asked]
     return _TOOL in draw(asked, [_tool()]) and (not form.has_system or _TOOL in draw(told, [_tool()]))
@@ -120,7 +123,7 @@ def _tool() -> dict[str, Any]:
 
 
 def _calls_are_shown(form: TemplateForm, draw: Draw) -> bool:
-    """Whether one call by itself, and two calls with words beside them, are shown with their results."""
+    """Return whether one call by itself, and two calls with words beside them, are shown with their results."""
     one, two = _calling("", 1), _calling(_BESIDE, 2)
     words = (_BESIDE,) if form.shows_words_beside_calls else ()
     return _drawn_whole(form, draw, one, _VALUES[:1]) and _drawn_whole(form, draw, two, _VALUES, *words)

@@ -67,7 +67,7 @@ def save(folder: Path, model: Any, optimizer: Any, place: Place) -> None:
 
 
 def latest(folder: Path) -> int | None:
-    """The iteration of the last complete checkpoint, if there is one."""
+    """Return the iteration of the last complete checkpoint, if there is one."""
     try:
         return _Named.model_validate_json((folder / CHECKPOINT).read_bytes()).iteration
     except (OSError, ValidationError):
@@ -75,7 +75,7 @@ def latest(folder: Path) -> int | None:
 
 
 def load(folder: Path, model: Any, optimizer: Any) -> Place | None:
-    """Put model and optimizer where the last checkpoint was; gives the place, or None when there is no checkpoint."""
+    """Put model and optimizer where the last checkpoint was. Return the place, or None when there is no checkpoint."""
     iteration = latest(folder)
     if iteration is None:
         return None
@@ -89,6 +89,6 @@ def load(folder: Path, model: Any, optimizer: Any) -> Place | None:
 
 
 def left(folder: Path) -> str:
-    """What a run that ends now leaves behind, in words."""
+    """Return what a run that ends now leaves behind, in words."""
     iteration = latest(folder)
     return f"the checkpoint of iteration {iteration} is kept" if iteration is not None else "there is no checkpoint yet"

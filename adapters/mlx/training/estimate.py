@@ -55,7 +55,8 @@ class Sizes:
 
 
 def memory(work: Train, sizes: Sizes, weight_bytes: int, trained: int, longest: int, learned: int) -> int:
-    """Return bytes at the peak: weights, what is learned with its moments, and one batch's values kept for the gradient.
+    """Return bytes at the peak: weights, what is learned with its moments, and one batch's values kept for the
+    gradient.
 
     `longest` is the longest example in tokens, `learned` the most learned tokens of a batch.
     """

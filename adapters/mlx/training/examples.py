@@ -44,7 +44,7 @@ class Fitted:
 
 
 def fit(tokenizer: Any, rows: Sequence[TrainingRow], longest: int, too_long: TooLong) -> Fitted:
-    """The examples of all rows, none longer than `longest` tokens."""
+    """Return the examples of all rows, none longer than `longest` tokens."""
     fitted = Fitted()
     for row in rows:
         made = examples(tokenizer, row)
@@ -58,7 +58,7 @@ def fit(tokenizer: Any, rows: Sequence[TrainingRow], longest: int, too_long: Too
 
 
 def examples(tokenizer: Any, row: TrainingRow) -> list[Example]:
-    """What there is to learn from one row. Raises InvalidRequest where the model's chat template refuses it."""
+    """Return what there is to learn from one row. Raises InvalidRequest where the model's chat template refuses it."""
     if row.text is not None:
         tokens = _ended_once(tokenizer, opened_once(tokenizer, row.text))
         return [_example(tokens, [(1, len(tokens))], row.origin)]
@@ -92,7 +92,7 @@ class _Pieces:
         self._spans.append((begin, begin + (ends[-1] + 1 if ends else len(tokens))))
 
     def example(self, origin: str) -> Example:
-        """All so far, up to the end of the last answer, which ends with an end marker."""
+        """Return all so far, up to the end of the last answer, which ends with an end marker."""
         last = self._spans[-1][1]
         tokens, spans = self._tokens[:last], list(self._spans)
         if tokens[-1] not in self._ends:
@@ -107,7 +107,7 @@ class _Pieces:
 
 
 def _ended_once(tokenizer: Any, tokens: list[int]) -> list[int]:
-    """The tokens with an end marker as the last of them: the text's own, or one that is added."""
+    """Return the tokens with an end marker as the last of them: the text's own, or one that is added."""
     ends = [i for i, token in enumerate(tokens) if token in tokenizer.eos_token_ids]
     if ends and not tokenizer.decode(tokens[ends[-1] + 1 :]).strip():
         return tokens[: ends[-1] + 1]
@@ -122,7 +122,7 @@ def _example(tokens: list[int], spans: list[tuple[int, int]], origin: str) -> Ex
 
 
 def answer_of(tokenizer: Any, row: TrainingRow, index: int) -> tuple[str, str]:
-    """The prompt of a message as serving renders it, and what the model is to write after it."""
+    """Return the prompt of a message as serving renders it, and what the model is to write after it."""
     before, turn = row.messages[:index], row.messages[index]
     thinking = bool(turn.get("reasoning_content")) and tokenizer.has_thinking
     prompt = _text(tokenizer, row, before, thinking, prompt=True)
@@ -175,7 +175,7 @@ def _from(whole: Example, begin: int, end: int) -> Example:
 
 
 def _by_turns(tokenizer: Any, row: TrainingRow, longest: int) -> list[TrainingRow]:
-    """The conversation in pieces of whole turns that fit, each with the system prompt."""
+    """Return the conversation in pieces of whole turns that fit, each with the system prompt."""
     start = 1 if row.messages[0]["role"] == "system" else 0
     turns = [i for i, message in enumerate(row.messages) if message["role"] == "user" and i >= start]
     edges = [*turns, len(row.messages)] if turns and turns[0] == start else [start, *turns, len(row.messages)]

@@ -32,7 +32,7 @@ _KINDS_OF_TOKENS = ("mm_token_type_ids", "token_type_ids")
 def fit_with_pictures(
     model: Any, reader: Reader, rows: Sequence[TrainingRow], longest: int, too_long: Any, name: str
 ) -> Fitted:
-    """The examples of rows that may have pictures. One with pictures that is too long is dropped and counted.
+    """Return the examples of rows that may have pictures. One with pictures that is too long is dropped and counted.
 
     Raises InvalidRequest with the row's place for a picture that cannot be read.
     """
@@ -116,7 +116,7 @@ class Embeddings:
 
 
 def embedded(model: Any, tokens: mx.array, inputs: dict[str, Any]) -> dict[str, Any]:
-    """What the language model takes in place of the tokens [rows, length], evaluated."""
+    """Return what the language model takes in place of the tokens [rows, length], evaluated."""
     given = dict(inputs)
     pixels = given.pop("pixel_values", None)
     length = tokens.shape[1]
@@ -129,7 +129,7 @@ def embedded(model: Any, tokens: mx.array, inputs: dict[str, Any]) -> dict[str, 
 
 
 def _as_long(kinds: mx.array, length: int) -> mx.array:
-    """The kinds of a prompt's tokens [1, n] for a prompt and its answer [1, length]: what is written is text, 0."""
+    """Return the kinds of a prompt's tokens [1, n] for a prompt and its answer [1, length]: what is written is text, 0."""
     missing = length - kinds.shape[1]
     return mx.pad(kinds, [(0, 0), (0, missing)]) if missing > 0 else kinds[:, :length]
 
@@ -137,7 +137,7 @@ def _as_long(kinds: mx.array, length: int) -> mx.array:
 def exact_with_pictures(
     model: Any, tokenizer: Any, asked: Sequence[Question], stopping: Callable[[], bool]
 ) -> int | None:
-    """How many questions are answered exactly, white space at the ends aside; None when told to stop."""
+    """Return how many questions are answered exactly, white space at the ends aside; None when told to stop."""
     ends, right = set(tokenizer.eos_token_ids), 0
     for one in asked:
         if stopping():

@@ -15,7 +15,7 @@ _ADAPTERS_PARTS = {"lora_a", "lora_b", "m"}
 
 
 def make_trainable(model: Any, work: Train) -> int:
-    """Freeze the model but for what is to be learned; gives the number of values that are.
+    """Freeze the model but for what is to be learned. Return the number of values that are.
 
     The same seed gives the same beginning. Raises InvalidRequest for layers that there are not, UnsupportedModel for a
     method that the model cannot be trained by.
@@ -76,7 +76,7 @@ def language_forward(model: Any) -> Any:
 
 
 def lora_parameters(work: Train) -> dict[str, Any]:
-    """What mlx_lm's adapter_config.json calls so."""
+    """Return what mlx_lm's adapter_config.json calls so."""
     return {"rank": work.rank, "scale": work.scale, "dropout": work.dropout}
 
 
@@ -94,7 +94,7 @@ def _unfreeze(model: Any, work: Train, layers: int) -> None:
 
 
 def trained_weights(model: Any) -> dict[str, mx.array]:
-    """What was learned, by name, as `adapters.safetensors` holds it."""
+    """Return what was learned, by name, as `adapters.safetensors` holds it."""
     found: Any = tree_flatten(model.trainable_parameters())
     return dict(found)
 

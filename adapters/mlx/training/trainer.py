@@ -136,7 +136,7 @@ class Trainer:
     # --- comparing
 
     def _measure(self, run: Run, prepared: _Prepared, asked: Sequence[Question]) -> tuple[float, int | None]:
-        """The loss on the rows held back, and how many short answers are right."""
+        """Return the loss on the rows held back, and how many short answers are right."""
         loss = run.validation_loss()
         self._check_stop()
         prepared.model.eval()
@@ -195,7 +195,7 @@ class Trainer:
         return install(draft, work.adapter)
 
     def _settings(self, chosen: Plan) -> dict[str, Any]:
-        """What made the adapter, with what was chosen for who asked."""
+        """Return what made the adapter, with what was chosen for who asked."""
         asked = self._work.model_dump(
             exclude={"kind", "adapter", "model", "sessions", "dataset", "readable", "resume", "offline"}
         )
@@ -266,7 +266,7 @@ class Trainer:
 
 
 def _spread(examples: list[Example]) -> list[Example]:
-    """At most so many of the examples, from all over."""
+    """Return at most so many of the examples, from all over."""
     count = min(len(examples), _MOST_MEASURED)
     return [examples[i * len(examples) // count] for i in range(count)] if count else []
 

@@ -91,7 +91,8 @@ _BY_TEMPLATE = (
 
 
 def family_of(tokenizer: Any) -> Family:
-    """The family of an `mlx_lm` tokenizer: by the parser that mlx_lm chose, else by its template, else by its words.
+    """Return the family of an `mlx_lm` tokenizer: by the parser that mlx_lm chose, else by its template, else by its
+    words.
 
     Models of no family that is known are read as those that write JSON, with `<tool_call>` around it or nothing.
     """
@@ -119,7 +120,7 @@ def known_family(tokenizer: Any) -> Family | None:
 
 
 def has_channels(tokenizer: Any) -> bool:
-    """Whether a model writes its answers in the channels of gpt-oss."""
+    """Return whether a model writes its answers in the channels of gpt-oss."""
     template = _template(tokenizer)
     return "<|channel|>" in template and "<|message|>" in template
 

@@ -41,7 +41,7 @@ class ToolSchema:
         return declared if isinstance(declared, dict) else {}
 
     def fitted(self, arguments: Any) -> dict[str, Any]:
-        """The arguments, repaired where that loses nothing. Raises DoesNotFit."""
+        """Return the arguments, repaired where that loses nothing. Raises DoesNotFit."""
         if not isinstance(arguments, dict):
             raise DoesNotFit("the arguments are no object")
         return self._checked(
@@ -49,7 +49,10 @@ class ToolSchema:
         )
 
     def fitted_texts(self, arguments: dict[str, str]) -> dict[str, Any]:
-        """The values of arguments that were written as text. Raises DoesNotFit, also where a text may be two values."""
+        """Return the values of arguments that were written as text.
+
+        Raises DoesNotFit, also where a text may be two values.
+        """
         made: dict[str, Any] = {}
         for key, text in arguments.items():
             if key not in self.properties and self._schema_of(key) is None:
@@ -73,7 +76,7 @@ class ToolSchema:
         return self._problem(value, schema) is None
 
     def _problem(self, value: Any, schema: Any) -> str | None:
-        """What is wrong with a value, without the value."""
+        """Return what is wrong with a value, without the value."""
         try:
             error = next(iter(self._made_validator().evolve(schema=schema).iter_errors(value)), None)
         except TimeoutError as failed:
@@ -94,7 +97,7 @@ class ToolSchema:
         return self._validator
 
     def _schema_of(self, key: str) -> Any:
-        """The schema of an argument that is not declared by name, None where there can be none."""
+        """Return the schema of an argument that is not declared by name, None where there can be none."""
         if not isinstance(self._schema, dict):
             return None
         for pattern, schema in (self._schema.get("patternProperties") or {}).items():
@@ -122,7 +125,9 @@ class ToolSchema:
         return found[0]
 
     def _repaired(self, value: Any, schema: Any, depth: int) -> Any:
-        """The value with what came as text as what the schema wants, where there is one way to do that; else as it is."""
+        """Return the value with what came as text as what the schema wants, where there is one way to do that; else as
+        it is.
+        """
         schema = self._resolved(schema)
         if depth > _DEEPEST or not isinstance(schema, dict) or self._fits(value, schema):
             return value
@@ -149,7 +154,9 @@ class ToolSchema:
         return value
 
     def _resolved(self, schema: Any) -> Any:
-        """The schema that a pointer within this one names; it and its neighbours hold together, so both are tried."""
+        """Return the schema that a pointer within this one names; it and its neighbours hold together, so both are
+        tried.
+        """
         seen = 0
         while isinstance(schema, dict) and isinstance(reference := schema.get("$ref"), str) and seen < _DEEPEST:
             seen += 1
@@ -182,7 +189,7 @@ def _item(schema: dict[str, Any], index: int) -> Any:
 
 
 def _meant(text: str) -> Any:
-    """The value that a text is the JSON or Python of; the text itself where it is of none."""
+    """Return the value that a text is the JSON or Python of; the text itself where it is of none."""
     word = text.strip()
     if word in _PYTHON:
         return _PYTHON[word]

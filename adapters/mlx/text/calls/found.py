@@ -34,7 +34,7 @@ class Body(Protocol):
     """A form of calls, between marks or without them."""
 
     def begins(self, text: str, at: int) -> bool:
-        """Whether the text from here on is in this form. Raises Unfinished where too little of it is there."""
+        """Return whether the text from here on is in this form. Raises Unfinished where too little of it is there."""
         ...
 
     def read(self, text: str, at: int, final: bool) -> Read:
@@ -46,20 +46,20 @@ class Body(Protocol):
 
 
 def spread(calls: list[FoundCall], ends: list[int], text: str, start: int, end: int) -> list[FoundCall]:
-    """The calls with what was written for each: pieces of `text[start:end]` that add up to it, cut at `ends`."""
+    """Return the calls with what was written for each: pieces of `text[start:end]` that add up to it, cut at `ends`."""
     places = [start, *ends[:-1], end]
     return [replace(call, written=text[places[i] : places[i + 1]]) for i, call in enumerate(calls)]
 
 
 def skip_space(text: str, at: int, also: str = "") -> int:
-    """The place of the first character from `at` on that is no white space, nor one of `also`."""
+    """Return the place of the first character from `at` on that is no white space, nor one of `also`."""
     while at < len(text) and (text[at].isspace() or text[at] in also):
         at += 1
     return at
 
 
 def starts(text: str, at: int, word: str) -> bool:
-    """Whether the word stands here. Raises Unfinished where the text ends within it."""
+    """Return whether the word stands here. Raises Unfinished where the text ends within it."""
     if text.startswith(word, at):
         return True
     if at + len(word) > len(text) and word.startswith(text[at:]):

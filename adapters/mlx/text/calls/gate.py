@@ -32,7 +32,7 @@ class Gate:
         return list(self._tools)
 
     def passed(self, call: FoundCall, after: int) -> MadeCall:
-        """The call, or, with no name, what was written for it. `after` is its place in the answer's text."""
+        """Return the call, or, with no name, what was written for it. `after` is its place in the answer's text."""
         name = call.name.strip()
         schema = self._tools.get(name)
         if schema is None:

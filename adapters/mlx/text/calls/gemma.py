@@ -38,7 +38,7 @@ class Gemma:
 
 
 def _object(text: str, at: int, depth: int) -> tuple[dict[str, Any], int]:
-    """The object whose opening brace ends at `at`."""
+    """Return the object whose opening brace ends at `at`."""
     made: dict[str, Any] = {}
     at = _place(text, at)
     if text[at] == "}":

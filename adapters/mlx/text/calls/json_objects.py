@@ -31,7 +31,7 @@ class JsonObjects:
         return text[at] in "{["
 
     def looks_like_a_call(self, text: str, names: Collection[str]) -> bool:
-        """Whether a text without a mark begins as the call of one of these tools may. Raises Unfinished."""
+        """Return whether a text without a mark begins as the call of one of these tools may. Raises Unfinished."""
         if _OBJECT.match(text):
             named = _NAMED.match(text)
             return named is None or named[1].strip() in names
@@ -52,7 +52,7 @@ class JsonObjects:
 
 
 def _listed(text: str, at: int) -> Iterator[tuple[Any, int]]:
-    """The values of a list that begins here, and where each ends; the last one's end is that of the list."""
+    """Yield the values of a list that begins here, and where each ends; the last one's end is that of the list."""
     at = skip_space(text, at + 1)
     if text[at : at + 1] == "]":
         raise NotACall("an empty list")
@@ -72,7 +72,7 @@ def _listed(text: str, at: int) -> Iterator[tuple[Any, int]]:
 
 
 def called(value: Any) -> FoundCall:
-    """The call that a JSON object says. Raises NotACall."""
+    """Return the call that a JSON object says. Raises NotACall."""
     if not isinstance(value, dict):
         raise NotACall("not an object")
     for key in ("function", "tool"):

@@ -50,7 +50,7 @@ class Pythonic:
 
 
 def _arguments(text: str, at: int) -> tuple[dict[str, Any], int]:
-    """The keywords up to the closing bracket, and the place after it."""
+    """Return the keywords up to the closing bracket, and the place after it."""
     made: dict[str, Any] = {}
     while True:
         at = skip_space(text, at)
@@ -67,7 +67,7 @@ def _arguments(text: str, at: int) -> tuple[dict[str, Any], int]:
 
 
 def _end_of_value(text: str, at: int) -> int:
-    """Where the comma or bracket after a value stands. Raises Unfinished where there is none yet."""
+    """Return where the comma or bracket after a value stands. Raises Unfinished where there is none yet."""
     open_: list[str] = []
     while at < len(text):
         char = text[at]
@@ -99,7 +99,7 @@ def _end_of_string(text: str, at: int) -> int:
 
 
 def _literal(text: str) -> Any:
-    """The value of a JSON or Python literal."""
+    """Return the value of a JSON or Python literal."""
     text = text.strip()
     try:
         return whole_value(text)
@@ -108,7 +108,10 @@ def _literal(text: str) -> Any:
 
 
 def python_value(text: str) -> Any:
-    """The value of a Python literal that JSON could hold; true, false and null stand for themselves. Raises NotACall."""
+    """Return the value of a Python literal that JSON could hold; true, false and null stand for themselves.
+
+    Raises NotACall.
+    """
     for source in (text, text.replace("\n", "\\n")):  # a line's end within a string is taken as it stands
         try:
             with warnings.catch_warnings(action="ignore"):  # of escapes that Python does not know

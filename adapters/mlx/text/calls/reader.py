@@ -43,7 +43,7 @@ class CallReader:
         self.openings += [Opening(name, "answer") for name in names if family.parser is None]
 
     def worth_reading(self, text: str, opening: Opening, seen: int) -> bool:
-        """Whether what was added after `seen` characters may decide what the text is."""
+        """Return whether what was added after `seen` characters may decide what the text is."""
         if seen < _SHORT:
             return True
         end = self._family.end
@@ -52,7 +52,7 @@ class CallReader:
         return any(char in _CLOSING for char in text[seen:])
 
     def see(self, text: str, opening: Opening, before: str, *, final: bool, cut: bool = False) -> list[Seen] | None:
-        """What a text that begins with an opening is; None where that cannot be told yet.
+        """Return what a text that begins with an opening is; None where that cannot be told yet.
 
         `before` is the answer before it. `final` says that nothing follows, `cut` that more would have followed.
         """
@@ -67,7 +67,10 @@ class CallReader:
             return self._given_up(text, opening, str(error), final)
 
     def _given_up(self, text: str, opening: Opening, reason: str, final: bool) -> list[Seen] | None:
-        """How much is text because it is no call. What it holds is not read: a value may imitate a call of its own."""
+        """Return how much is text because it is no call.
+
+        What it holds is not read: a value may imitate a call of its own.
+        """
         if opening.where != "anywhere":
             return [Seen(len(text) if opening.word in self._family.heads else len(opening.word))]
         body = next((one for one in self._family.bodies if self._begins(one, text, len(opening.word))), None)
@@ -108,7 +111,10 @@ class CallReader:
         raise Unfinished if undecided else NotACall(reason)
 
     def _closed(self, text: str, at: int, final: bool, cut: bool) -> int:
-        """Where a block ends whose calls end at `at`. Raises NotACall where something else follows, and Unfinished."""
+        """Return where a block ends whose calls end at `at`.
+
+        Raises NotACall where something else follows, and Unfinished.
+        """
         end = self._family.end
         place = skip_space(text, at, ",;" if not end else "")
         if place >= len(text):
@@ -124,7 +130,7 @@ class CallReader:
         raise NotACall("something follows the call before its end mark")
 
     def _rest(self, body: Tagged, text: str, start: str, final: bool, cut: bool) -> list[Seen]:
-        """All that is left of the answer, where no call has an end that can be told before."""
+        """Return all that is left of the answer, where no call has an end that can be told before."""
         if not final:
             raise Unfinished
         end = self._family.end
@@ -194,7 +200,7 @@ class CallReader:
 
 
 def at_its_place(opening: Opening, before: str) -> bool:
-    """Whether an opening may stand after this text."""
+    """Return whether an opening may stand after this text."""
     if opening.where == "answer":
         return not before.strip()
     return opening.where == "anywhere" or not before.rpartition("\n")[2].strip()

@@ -33,7 +33,10 @@ _DECODER = json.JSONDecoder(strict=False, object_pairs_hook=_unique, parse_float
 
 
 def read_value(text: str, at: int) -> tuple[Any, int]:
-    """The JSON value that begins here, and where it ends. Raises NotACall, or Unfinished where the text ends within it."""
+    """Return the JSON value that begins here, and where it ends.
+
+    Raises NotACall, or Unfinished where the text ends within it.
+    """
     try:
         return _DECODER.raw_decode(text, at)
     except json.JSONDecodeError as error:
@@ -45,7 +48,7 @@ def read_value(text: str, at: int) -> tuple[Any, int]:
 
 
 def whole_value(text: str) -> Any:
-    """The value of a text that is JSON and nothing else. Raises NotACall."""
+    """Return the value of a text that is JSON and nothing else. Raises NotACall."""
     text = text.strip()
     try:
         value, end = read_value(text, 0)

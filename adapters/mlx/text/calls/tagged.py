@@ -14,7 +14,8 @@ from adapters.mlx.text.calls.found import FoundCall, NotACall, Read, Unfinished,
 
 @dataclass(frozen=True)
 class Tagged:
-    """`head` names the tool and `opening` the argument, each in a group; `foot` ends the tool where the form has such a tag.
+    """`head` names the tool and `opening` the argument, each in a group; `foot` ends the tool where the form has such a
+    tag.
 
     `tags` are all beginnings of tags that a value could be confused by. With `trimmed` a value stands on lines of its own.
     """
@@ -36,7 +37,7 @@ class Tagged:
         return re.compile(self.opening, re.DOTALL)
 
     def tag(self, extra: tuple[str, ...]) -> re.Pattern[str]:
-        """What finds the next of its tags, or of these."""
+        """Return what finds the next of its tags, or of these."""
         return re.compile("|".join(re.escape(one) for one in (*self.tags, *extra) if one))
 
     def begins(self, text: str, at: int) -> bool:
@@ -86,7 +87,10 @@ class Tagged:
             at = closing.start() + len(self.closing)
 
     def read_only_call(self, text: str, at: int, end: str) -> Read:
-        """Read one call of one argument whose value holds tags, and which can end in one place only. Raises NotACall."""
+        """Read one call of one argument whose value holds tags, and which can end in one place only.
+
+        Raises NotACall.
+        """
         head = self._head.match(text, skip_space(text, at))
         opening = head and self._opening.match(text, skip_space(text, head.end()))
         if not head or not opening or len(self._opening.findall(text)) > 1 or len(self._head.findall(text, at)) > 1:
@@ -112,7 +116,7 @@ class Tagged:
 
 
 def read_rest(body: Tagged, text: str, start: str, end: str) -> list[tuple[int, int, list[FoundCall]]]:
-    """All calls in what is left of an answer, which begins with one: where each block of them begins and ends.
+    """Return all calls in what is left of an answer, which begins with one: where each block of them begins and ends.
 
     Raises NotACall where any part of it could be read in another way.
     """
@@ -153,7 +157,7 @@ def _after_end(text: str, at: int, end: str) -> int:
 
 
 def _named(word: str) -> str:
-    """A pattern of a tag's attribute `name`, with or without quotes."""
+    """Return a pattern of a tag's attribute `name`, with or without quotes."""
     return rf"<{word}\s+name\s*=\s*[\"']?([^\"'>\n]+?)[\"']?\s*>"
 
 
