@@ -29,7 +29,7 @@ _KNOWN_SECONDS = 10.0
 _MOST_LISTED = 100
 
 
-def shelf_resources() -> list[Resource]:
+def library_resources() -> list[Resource]:
     """Return the adapters and sessions that there are, newest first: what a person can attach by picking it."""
     adapters = [
         Resource(

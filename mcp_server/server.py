@@ -30,7 +30,7 @@ from mcp_server.completions import add_completions
 from mcp_server.connection import current_connection
 from mcp_server.notices import NOTICES
 from mcp_server.prompts import add_prompts
-from mcp_server.resources import add_resources, shelf_resources
+from mcp_server.resources import add_resources, library_resources
 from mcp_server.tools import ALL_TOOLS, ToolDefinition
 from mcp_server.ways_out import for_client
 
@@ -73,7 +73,7 @@ class Server(MCPServer[Any]):
 
     async def list_resources(self) -> list[Resource]:
         """Return the library's models, and each adapter and session that there is now."""
-        return [*await super().list_resources(), *await asyncio.to_thread(shelf_resources)]
+        return [*await super().list_resources(), *await asyncio.to_thread(library_resources)]
 
 
 def _whole(result: Any) -> Any:

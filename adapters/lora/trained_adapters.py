@@ -72,7 +72,7 @@ def trained_adapters() -> list[TrainedAdapter]:
 
 
 def trained_adapter(name: str) -> TrainedAdapter:
-    """One adapter of the shelf. Raises AdapterNotFound."""
+    """Return one trained adapter. Raises AdapterNotFound."""
     folder = trained(name)
     try:
         return TrainedAdapter(name, folder, check_files(folder), read_manifest(folder))
@@ -121,7 +121,7 @@ def _by_path(wanted: str, settings: Settings, readable: Iterable[Path] | None) -
 
 
 def install(draft: Path, name: str) -> Path:
-    """Put a finished adapter on the shelf under its name, whole or not at all.
+    """Store a finished adapter under its name, whole or not at all.
 
     Raises InvalidRequest when it is taken.
     """
@@ -139,7 +139,7 @@ def delete(name: str) -> None:
     folder = trained(name)
     grave = folder.with_name(f".{name}.deleted")
     shutil.rmtree(grave, ignore_errors=True)
-    folder.rename(grave)  # gone at once for who lists the shelf
+    folder.rename(grave)  # gone at once for whoever lists the adapters
     shutil.rmtree(grave)
 
 

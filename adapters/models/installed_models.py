@@ -24,8 +24,8 @@ class InstalledModel:
 
 def models_on_disk() -> Iterator[InstalledModel]:
     """Yield every model that can be named, the starter models first."""
-    shelf = [Repository(name, folder) for name, folder in STARTERS.items()] + cached_repositories()
-    for entry in shelf:
+    repositories = [Repository(name, folder) for name, folder in STARTERS.items()] + cached_repositories()
+    for entry in repositories:
         if not (entry.folder / "config.json").exists():
             continue  # a data set, an adapter, or a download that was broken off
         try:

@@ -176,12 +176,12 @@ def models() -> Iterator[Finding]:
             )
         else:
             yield Finding.ok(f"default for {ability}", name)
-    shelf = list(models_on_disk())
-    usable = [entry.name for entry in shelf if entry.card is not None and entry.name not in STARTERS]
+    found = list(models_on_disk())
+    usable = [entry.name for entry in found if entry.card is not None and entry.name not in STARTERS]
     yield Finding.ok(
         "models", f"{len(usable)} from the hub in {HF_HUB_CACHE}" + (f": {', '.join(usable[:8])}" if usable else "")
     )
-    for entry in shelf:
+    for entry in found:
         if entry.problem:
             yield Finding.note("models", f"{entry.name} cannot be used: {entry.problem}", "choose another model")
 

@@ -37,7 +37,8 @@ _MOMENT_SECONDS = 0.03
 class RowRunner(ABC):
     """Requests of one model, from waiting to their end.
 
-    `room` says whether so many more bytes of KV cache fit now, `coming` how many requests are about to be submitted.
+    `room` says whether so many more bytes of KV cache fit now. `expected_requests` says how many requests are about to be
+    submitted.
     """
 
     def __init__(

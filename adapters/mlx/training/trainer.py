@@ -1,4 +1,4 @@
-"""One training from its folder to an adapter on the shelf: rows, pre-flight, base, training, comparison, adapter."""
+"""One training from its folder to a LoRA adapter under its name: rows, pre-flight, base, training, comparison, adapter."""
 
 import importlib.metadata
 import json
@@ -64,7 +64,7 @@ class Trainer:
         self._said = 0.0
 
     def train(self) -> Trained:
-        """Train, compare, and put the adapter on its shelf. Raises Stopped, and what a person should read."""
+        """Train, compare, and store the adapter. Raises Stopped, and what a person should read."""
         began = time.monotonic()
         self._say(Progress(phase="checking the rows"))
         dataset = thaw(self._folder)
