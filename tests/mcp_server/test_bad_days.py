@@ -18,7 +18,7 @@ from mcp import Client, StdioServerParameters
 
 from adapters import __version__
 from adapters.recordings import store
-from tests.mcp_server.test_shim import Wire
+from tests.mcp_server.wire import Wire
 from tests.running import Home, answer, text
 
 pytestmark = pytest.mark.anyio

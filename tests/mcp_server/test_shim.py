@@ -1,11 +1,9 @@
 """The shim: options, reconnection, and a wire that carries nothing but protocol."""
 
-import contextlib
 import json
 import os
 import signal
 import socket
-import subprocess
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -16,56 +14,18 @@ import pytest
 from adapters import __version__
 from adapters.sockets import socket_path
 from mcp_server.options import OptionError, hello, read_options
+from tests.mcp_server.wire import Wire, wired
 from tests.running import ERAS, Era, Home, answer, kill, text, until
 
 pytestmark = pytest.mark.anyio
 
-INITIALIZE = {
-    "jsonrpc": "2.0", "id": 0, "method": "initialize",
-    "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "raw", "version": "1"}},
-}  # fmt: skip
-INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
 MANY = {"prompts": ["Count from 1 to 20."] * 128}
-
-
-class Wire:
-    """A client that speaks lines itself."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.process = process
-        self.lines: list[bytes] = []
-
-    def send(self, *messages: object) -> None:
-        assert self.process.stdin is not None
-        for message in messages:
-            self.process.stdin.write(message if isinstance(message, bytes) else json.dumps(message).encode() + b"\n")
-        self.process.stdin.flush()
-
-    def receive(self) -> dict[str, Any]:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        self.lines.append(line)
-        return json.loads(line)
-
-    def start(self) -> None:
-        self.send(INITIALIZE)
-        assert self.receive()["id"] == 0
-        self.send(INITIALIZED)
 
 
 @pytest.fixture
 def wire(shared_home: Home) -> Iterator[Wire]:
-    process = shared_home.spawn()
-    watchdog = threading.Timer(90, process.kill)
-    watchdog.start()
-    yield Wire(process)
-    watchdog.cancel()
-    process.kill()
-    process.wait(10)
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        assert pipe is not None
-        with contextlib.suppress(BrokenPipeError):
-            pipe.close()
+    with wired(shared_home) as wire:
+        yield wire
 
 
 # --- options

@@ -1,9 +1,7 @@
 """A client that cuts an emoji in two is answered, over stdio, in one process, and over HTTP."""
 
 import json
-import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,7 @@ import httpx2
 import pytest
 
 from tests.mcp_server.http.served import served
-from tests.mcp_server.test_shim import INITIALIZE, Wire
+from tests.mcp_server.wire import INITIALIZE, Wire, wired
 from tests.running import Home
 
 HALF = b"\\ud83d"
@@ -19,17 +17,8 @@ HALF = b"\\ud83d"
 
 @pytest.fixture(params=[(), ("--standalone",)], ids=["host", "standalone"])
 def wire(shared_home: Home, request: pytest.FixtureRequest) -> Iterator[Wire]:
-    process = shared_home.spawn("--model", "starter", *request.param)
-    watchdog = threading.Timer(90, process.kill)
-    watchdog.start()
-    yield Wire(process)
-    watchdog.cancel()
-    process.kill()
-    process.wait(10)
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        assert pipe is not None
-        with suppress(BrokenPipeError):
-            pipe.close()
+    with wired(shared_home, "--model", "starter", *request.param) as wire:
+        yield wire
 
 
 def calling(tool: str, arguments: dict[str, Any], number: int = 1) -> bytes:

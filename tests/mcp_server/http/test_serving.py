@@ -24,7 +24,7 @@ from mcp_server.http import serving
 from mcp_server.http.serving import Address, http_front
 from mcp_server.http.token import TokenCheck, make_token, read_token
 from tests.mcp_server.http.served import Served, free_port, served
-from tests.mcp_server.test_shim import INITIALIZE
+from tests.mcp_server.wire import INITIALIZE
 from tests.running import ERAS, Era, Home, answer, text, until
 
 pytestmark = pytest.mark.anyio
