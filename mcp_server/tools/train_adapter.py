@@ -86,7 +86,7 @@ class TrainingDetails(BaseModel):
 
 
 class TrainingAnswer(JobAnswer):
-    """A training and its result."""
+    """A training and what became of it."""
 
     training: TrainingDetails | None = Field(default=None, description="What it takes, how far it is, what was learned")
 
