@@ -22,11 +22,15 @@ _BITS_BESIDE = 0.5
 
 
 class Recommendation(BaseModel):
-    """A model, what it does, and the machine that it suits. `parameters` in thousand millions, memory in GB."""
+    """A model, what it does, and the machine that it suits.
+
+    `parameters` in thousand millions, memory in GB. `family` is the row in docs/models.md.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
+    family: str
     abilities: tuple[Ability, ...]
     parameters: float = Field(gt=0)
     bits: int = Field(gt=0)

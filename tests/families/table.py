@@ -48,8 +48,9 @@ _VISION = """
 ## Vision
 
 The same, asked about text alone and compared with mlx_vlm. Pictures need a processor of each family's own; they are tried
-with Qwen3-VL and Qwen3.5 (`tests/adapters/mlx/generation/test_vision.py`). Every other family of mlx-vlm that sees and writes
-is listed and loaded as one, by its library's own table of names, and is not tried here. Adapters of vision models are trained
+with Qwen3-VL, Qwen3.5, Gemma 4 and Mistral 3 (`test_vision.py` and `test_picture_families.py` in
+`tests/adapters/mlx/generation`). Every other family of mlx-vlm that sees and writes is listed and loaded as one, by its
+library's own table of names, and is not tried here. Adapters of vision models are trained
 and used, and are not fused.
 """
 _SPEECH = """

@@ -10,7 +10,7 @@ import pytest
 
 from adapters.errors import DoesNotFit, DownloadForbidden
 from adapters.models.names import HUB_ID, resolve
-from adapters.models.recommended import ABILITIES, default_model, recommended, suiting, table
+from adapters.models.recommended import ABILITIES, Recommendation, default_model, recommended, suiting, table
 from adapters.settings import GB, Settings, for_client
 
 
@@ -31,6 +31,17 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def here(*hub_ids: str) -> Any:
     return mock.patch("adapters.models.recommended.in_hub_cache", lambda name: Path("/m") if name in hub_ids else None)
+
+
+@pytest.mark.parametrize("one", table(), ids=lambda one: one.name)
+def test_a_recommended_model_is_of_a_family_that_was_tried_and_works(one: Recommendation) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "models.md").read_text(encoding="utf-8")
+    for ability in one.abilities:
+        part = page.split(f"## {ability.capitalize()}\n")[1].split("\n## ")[0]
+        (row,) = [line for line in part.splitlines() if line.startswith(f"| `{one.family}` |")]
+        assert "| no |" not in row, row
+        assert "refused" not in row, row
+        assert "one by one" not in row, row
 
 
 def test_the_table_names_models_of_the_hub_best_first() -> None:
