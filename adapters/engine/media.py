@@ -25,7 +25,7 @@ async def read_media(work: Generate, settings: Settings) -> dict[str, Picture | 
         async with _DECODING:
             if isinstance(part, VideoPart):
                 return await asyncio.to_thread(read_video, Path(part.source))
-            return await asyncio.to_thread(_picture, part.source, settings.image_urls and not work.offline)
+            return await asyncio.to_thread(_opened, part.source, settings.image_urls and not work.offline)
 
     found = await asyncio.gather(*(one(part) for part in parts.values()))
     return dict(zip(parts, found, strict=True))
@@ -45,7 +45,7 @@ def _facts(shown: Picture | Video) -> ImageFacts:
     return ImageFacts(**common, frames=len(shown.frames), seconds=shown.seconds)
 
 
-def _picture(source: str, urls: bool) -> Picture:
+def _opened(source: str, urls: bool) -> Picture:
     if not is_address(source):
         return open_picture(source)
     if not urls:

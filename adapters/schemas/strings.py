@@ -106,10 +106,10 @@ def _problem(pattern: str) -> str | None:
     for part, name in _LACKING:
         if found := part.search(bare):
             return f"{name}, {found[0]!r} at character {found.start() + 1}"
-    return _told(error)
+    return _one_line(error)
 
 
-def _told(error: str) -> str:
+def _one_line(error: str) -> str:
     """Return the engine's own words in one line: its message, and the place that its caret marks."""
     lines = error.strip().splitlines()
     said = next((line.removeprefix("error: ") for line in lines if line.startswith("error: ")), lines[0])

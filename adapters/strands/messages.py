@@ -151,14 +151,14 @@ def _user(blocks: Iterable[Any], sees: bool) -> list[dict[str, Any]]:
     blocks, made, pictures = list(blocks), list[dict[str, Any]](), list[dict[str, str]]()
     for result in (block["toolResult"] for block in blocks if "toolResult" in block):
         text = _words(result["content"])
-        shown = [_picture(item["image"]) for item in result["content"] if "image" in item]
+        shown = [_image_part(item["image"]) for item in result["content"] if "image" in item]
         if shown and not sees:
             text = f"{text}\n{_NOT_SHOWN}".strip()
         if result.get("status") == "error" and not text.lower().startswith("error"):
             text = f"Error: {text}"
         made.append({"role": "tool", "tool_call_id": result["toolUseId"], "content": text})
         pictures += shown if sees else []
-    pictures += [_picture(block["image"]) for block in blocks if "image" in block]
+    pictures += [_image_part(block["image"]) for block in blocks if "image" in block]
     words = _words(block for block in blocks if "toolResult" not in block)
     if pictures:
         made.append({"role": "user", "content": [*pictures, {"type": "text", "text": words or "Here it is."}]})
@@ -197,7 +197,7 @@ def _document(document: dict[str, Any]) -> str:
     return f'<document name="{document.get("name", "document")}">\n{content.decode("utf-8", "replace").strip()}\n</document>'
 
 
-def _picture(image: dict[str, Any]) -> dict[str, str]:
+def _image_part(image: dict[str, Any]) -> dict[str, str]:
     content = image["source"].get("bytes")
     if content is None:
         raise InvalidRequest("a message holds a picture by its location; give its bytes")

@@ -133,7 +133,7 @@ class MLXModel(Model):
             params=(invocation_state or {}).get(CALL_PARAMS),
             schema=forced[0] if forced else None,
         )
-        with _told():
+        with _translated_errors():
             async with self._answering(work, cancel_signal) as jobs:
                 async for event in events(jobs, forced[1] if forced else None):
                     yield event
@@ -146,7 +146,7 @@ class MLXModel(Model):
         schema = output_model.model_json_schema()
         sees = await asyncio.to_thread(self._sees)
         work = self._work(turns(prompt, system_prompt, sees=sees), None, schema=schema)
-        with _told():
+        with _translated_errors():
             async with self._answering(work, kwargs.get("cancel_signal")) as jobs:
                 async for job in jobs:
                     if job.view is not None and job.view.error is not None:
@@ -258,8 +258,8 @@ async def _until_cancelled(jobs: AsyncGenerator[Job, None], cancel: threading.Ev
 
 
 @contextlib.contextmanager
-def _told() -> Any:
-    """The engine's failures as those that Strands knows what to do about."""
+def _translated_errors() -> Any:
+    """Raise the engine's failures as those that Strands knows what to do about."""
     try:
         yield
     except ContextOverflow as error:

@@ -100,9 +100,8 @@ async def train_adapter(arguments: TrainAdapterArguments, ctx: Context[Connectio
     answer = training_of(view, connection.settings, arguments.adapter)
     if view.state == "failed":
         error = from_wire(view.error or {})
-        # The way to go on is added for that class where the error is shown.
-        told = error.subject is not None or "resume" in str(error)
-        raise type(error)(f"{error}. {answer.note}") if answer.note and not told else error
+        # An error that has the job for its subject gets the way to go on where it is shown, by its class.
+        raise type(error)(f"{error}. {answer.note}") if answer.note and error.subject is None else error
     return _result(answer)
 
 

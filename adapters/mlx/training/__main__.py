@@ -24,16 +24,16 @@ class _Stop:
     """Whether the run should end: told to, or left alone."""
 
     def __init__(self, folder: Path, parent: int) -> None:
-        self._folder, self._parent, self._told = folder, parent, False
+        self._folder, self._parent, self._stop_asked = folder, parent, False
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._tell)
 
     def _tell(self, *_: object) -> None:
-        self._told = True
+        self._stop_asked = True
 
     def __call__(self) -> bool:
         alone = os.getppid() != self._parent and not (self._folder / KEEP_RUNNING).exists()
-        return self._told or alone
+        return self._stop_asked or alone
 
 
 def _outcome(folder: Path) -> OutcomeFile:
