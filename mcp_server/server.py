@@ -1,6 +1,8 @@
 """The MCP server that a client talks to: its tools, its instructions, and errors that say what to do next."""
 
 import asyncio
+import difflib
+from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -56,7 +58,8 @@ class Server(MCPServer[Any]):
     """An `MCPServer` whose errors are for reading: short, without a prefix, unknown tools as the protocol says."""
 
     async def call_tool(self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None) -> Any:
-        if name not in {tool.name for tool in await self.list_tools()}:
+        tool = next((tool for tool in await self.list_tools() if tool.name == name), None)
+        if tool is None:
             raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {name}")
         try:
             return _whole(await super().call_tool(name, arguments, context))
@@ -67,7 +70,9 @@ class Server(MCPServer[Any]):
         except ToolError as error:
             cause = error.__cause__
             if isinstance(cause, ValidationError):
-                raise ToolError(whole_text(f"{name}: {describe(cause)}")) from cause
+                raise ToolError(
+                    whole_text(f"{name}: {describe(cause, list(tool.input_schema['properties']))}")
+                ) from cause
             text = for_client(cause) if isinstance(cause, ToolError | ServerError) else str(error)
             raise ToolError(whole_text(text)) from cause
 
@@ -88,15 +93,19 @@ def _whole(result: Any) -> Any:
     return result.model_copy(update={"content": content, "structured_content": structured})
 
 
-def describe(error: ValidationError) -> str:
-    """Return what is wrong with arguments, each by its name and the value that was given."""
+def describe(error: ValidationError, known: Sequence[str]) -> str:
+    """Return what is wrong with arguments, each by its name and the value that was given. `known` are the tool's own."""
     lines = []
     for problem in error.errors(include_url=False)[:8]:
         where = ".".join(map(str, problem["loc"])) or "arguments"
         given = repr(problem["input"])
         shown = f" (given {given[:80]}{'…' if len(given) > 80 else ''})" if problem["type"] != "missing" else ""
         if problem["type"] == "extra_forbidden":
-            lines.append(f"{where} is not an argument of this tool{shown}; leave it out")
+            close = difflib.get_close_matches(where, known, n=1)
+            way_out = f"did you mean {close[0]}?" if close else "leave it out"
+            lines.append(f"{where} is not an argument of this tool{shown}; {way_out}")
+        elif problem["type"] == "list_type":
+            lines.append(f"{where} is no list{shown}; write it in brackets, as a JSON list")
         else:
             lines.append(f"{where}: {problem['msg'].removeprefix('Value error, ')}{shown}")
     return "; ".join(lines)

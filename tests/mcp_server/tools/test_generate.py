@@ -259,6 +259,14 @@ async def test_an_unknown_tool_is_a_protocol_error(client: Client) -> None:
         await client.call_tool("sing", {})
 
 
+async def test_an_argument_that_is_mistyped_is_told_the_one_that_was_meant(modern: Client) -> None:
+    assert "did you mean temperature?" in await refused(modern, prompt="x", temprature=1)
+    assert (await refused(modern, prompt="x", wibble=1)).endswith("leave it out")
+    assert (await refused(modern, prompts="x")).endswith(
+        "prompts is no list (given 'x'); write it in brackets, as a JSON list"
+    )
+
+
 async def test_offline_never_asks_for_a_download(shared_home: Home) -> None:
     async with shared_home.client("--offline") as client:
         told = await refused(client, prompt="x", model="some-org/some-model")
