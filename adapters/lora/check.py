@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.errors import BadAdapter
+from adapters.models.own_files import foreign_file
 from adapters.protocol.training import MAX_RANK, MAX_SCALE, Method
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapters.safetensors"
@@ -51,6 +52,9 @@ class AdapterFiles:
 def check_files(folder: Path) -> AdapterFiles:
     """Read and check an adapter's files; remembered until they change. Raises BadAdapter with what is wrong."""
     stamp = tuple(_stamp(folder / name) for name in (CONFIG, WEIGHTS))
+    for name in (CONFIG, WEIGHTS):
+        if (wrong := foreign_file(folder / name)) is not None:
+            raise _bad(folder, wrong)
     return _check_files(folder, stamp)
 
 

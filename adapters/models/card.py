@@ -9,8 +9,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from adapters.errors import UnsupportedModel
+from adapters.errors import UnsafeModel, UnsupportedModel
 from adapters.models.abilities import Ability, abilities_of, speech_family
+from adapters.models.counts import check_counts
+from adapters.models.own_files import foreign_file
 
 # Safetensors: eight bytes of length, then that much JSON (https://huggingface.co/docs/safetensors).
 _LONGEST_HEADER = 100 << 20
@@ -65,11 +67,16 @@ def stamp_of(folder: Path) -> Stamp:
 def _read_card(folder: Path, stamp: Stamp) -> ModelCard:
     config = read_config(folder)
     weights = weight_files(folder)
+    for path in weights:
+        if (wrong := foreign_file(path)) is not None:
+            raise UnsafeModel(f"the model in {folder} is refused: {wrong}; put the file itself into the folder")
     if not weights:
         example = "parakeet-tdt-0.6b-v3" if speech_family(config) else "Qwen3.5-4B-MLX-4bit"
         raise UnsupportedModel(
             f"{folder} has no weights (no model*.safetensors); give the folder of a model in MLX format, or a hub id such as mlx-community/{example}"
         )
+    headers = [_header(path) for path in weights]
+    check_counts(folder, config, sum(map(len, headers)))
     text = _text_part(config)
     abilities = abilities_of(config)
     return ModelCard(
@@ -80,7 +87,7 @@ def _read_card(folder: Path, stamp: Stamp) -> ModelCard:
             or speech_family(config)
             or "unknown"
         ),
-        weight_bytes=sum(tensor_bytes(path) for path in weights),
+        weight_bytes=sum(map(_bytes_of, headers)),
         context=0 if "speech" in abilities else _context(text),
         vocabulary=int(text.get("vocab_size") or config.get("vocab_size") or 0),
         kv_bytes_per_token=_kv_bytes_per_token(text),
@@ -100,13 +107,15 @@ def _text_part(config: dict[str, Any]) -> dict[str, Any]:
 def read_config(folder: Path) -> dict[str, Any]:
     """config.json. Raises UnsupportedModel when it is missing or no JSON object."""
     path = folder / "config.json"
+    if path.exists() and not path.is_file():  # opening a pipe would wait for a writer
+        raise UnsupportedModel(f"{path} is no regular file; download the model again")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UnsupportedModel(
             f"{folder} is not a model: it has no config.json. Give the folder that holds config.json and model.safetensors"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UnsupportedModel(f"{path} cannot be read ({error}); download the model again") from error
     if not isinstance(config, dict):
         raise UnsupportedModel(f"{path} is not a JSON object; download the model again")
@@ -126,17 +135,35 @@ def tensor_bytes(path: Path) -> int:
 
     Raises UnsupportedModel when it is damaged.
     """
+    return _bytes_of(_header(path))
+
+
+def _bytes_of(header: dict[str, Any]) -> int:
+    return max((entry["data_offsets"][1] for entry in header.values()), default=0)
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """Return what a safetensors file says of each tensor, by name. Raises UnsupportedModel when the file is damaged."""
     try:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
             if length > _LONGEST_HEADER:
                 raise ValueError(f"a header of {length} bytes")
             header = json.loads(file.read(length))
-            end = max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
-            if path.stat().st_size < 8 + length + end:
+            header.pop("__metadata__", None)
+            if path.stat().st_size < 8 + length + _bytes_of(header):
                 raise ValueError("the file ends too early")
-            return end
-    except (OSError, ValueError, struct.error, KeyError, TypeError, AttributeError) as error:
+            return header
+    except (
+        OSError,
+        ValueError,
+        RecursionError,
+        struct.error,
+        KeyError,
+        IndexError,
+        TypeError,
+        AttributeError,
+    ) as error:
         raise UnsupportedModel(f"{path} is damaged ({error}); download the model again") from error
 
 

@@ -2,7 +2,8 @@
 
 Loaders execute Python files that a configuration names (`auto_map`, `model_file`), unpickle weights, and open libraries.
 `model_file` is the model itself as code, and pickles are never needed for MLX models: a folder with either is refused
-before any loader sees it, and there is no switch for it. Python files that were only carried along are not shown to
+before any loader sees it, and there is no switch for it. A link that leads out of the folder is refused, too: it would have
+another file read as part of the model. Python files that were only carried along are not shown to
 loaders (adapters/models/without_code.py).
 """
 
@@ -10,6 +11,7 @@ import json
 from pathlib import Path
 
 from adapters.errors import UnsafeModel
+from adapters.models.own_files import foreign_entry
 
 _PICKLED = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".npz", ".npy", ".msgpack", ".h5")
 _COMPILED = (".pyc", ".so", ".dylib", ".dll")
@@ -23,6 +25,8 @@ _LARGEST_JSON = 256 << 20
 
 def check_folder(folder: Path) -> None:
     """Raise UnsafeModel when loading from this folder could run code; names the file and what is wrong with it."""
+    if (wrong := foreign_entry(folder)) is not None:
+        raise UnsafeModel(f"the model in {folder} is refused: {wrong}; put the file itself into the folder")
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in _COMPILED:
             raise UnsafeModel(_message(folder, f"it holds the compiled program {path.name}"))

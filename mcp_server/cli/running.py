@@ -67,6 +67,10 @@ def stop_all(console: Console) -> None:
     deadline = time.monotonic() + _ENDING_SECONDS
     while time.monotonic() < deadline and any(_runs(process) for process in ended.values()):
         time.sleep(0.02)
+    for name, process in ended.items():
+        if _runs(process):  # busy with something that hears no signal, such as a model's template
+            os.kill(process, signal.SIGKILL)
+            console.print(f"the {name} did not end in {_ENDING_SECONDS:g} seconds and was killed")
     console.print(f"ended {' and '.join(ended)}" if ended else "nothing was running")
 
 

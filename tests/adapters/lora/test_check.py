@@ -1,6 +1,7 @@
 """Adapters that are damaged or dangerous are refused by their files alone."""
 
 import json
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -165,3 +166,18 @@ def test_exporting_needs_an_empty_folder(shelf: Path, tmp_path: Path) -> None:
     assert {path.name for path in library.export("one", target)} == {CONFIG, WEIGHTS}
     with pytest.raises(InvalidRequest, match="not overwritten"):
         library.export("one", target)
+
+
+@pytest.mark.parametrize("name", ["adapter_config.json", "adapters.safetensors"])
+def test_a_link_out_of_an_adapter_is_refused(name: str, adapter: Path, tmp_path: Path) -> None:
+    (adapter / name).rename(tmp_path / "elsewhere")
+    (adapter / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BadAdapter, match="is a link that leads out of it"):
+        check_files(adapter)
+
+
+def test_a_pipe_in_place_of_an_adapters_weights_is_refused_and_not_waited_for(adapter: Path) -> None:
+    (adapter / "adapters.safetensors").unlink()
+    os.mkfifo(adapter / "adapters.safetensors")
+    with pytest.raises(BadAdapter, match="is no regular file"):
+        check_files(adapter)

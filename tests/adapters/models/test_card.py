@@ -70,3 +70,29 @@ def test_a_damaged_folder_is_named(tmp_path: Path, damage: object, message: str)
     damage(folder)  # pyright: ignore[reportCallIssue]
     with pytest.raises(UnsupportedModel, match=message):
         read_card(folder)
+
+
+@pytest.mark.parametrize(
+    ("entries", "named"),
+    [
+        ({"num_hidden_layers": 20_000_000}, "num_hidden_layers 20000000"),
+        ({"text_config": {"n_layer": 10**9}}, "n_layer 1000000000"),
+        ({"vision_config": {"depth": 10**12}}, "depth 1000000000000"),
+        ({"num_local_experts": 10**8}, "num_local_experts 100000000"),
+    ],
+)
+def test_a_configuration_that_asks_for_more_than_the_weights_hold_is_refused(
+    entries: dict[str, object], named: str, tmp_path: Path
+) -> None:
+    folder = copy_of_starter(tmp_path / "m")
+    config = json.loads((folder / "config.json").read_text()) | entries
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UnsupportedModel, match=named):
+        read_card(folder)
+
+
+def test_a_configuration_nested_without_end_is_refused(tmp_path: Path) -> None:
+    folder = copy_of_starter(tmp_path / "m")
+    (folder / "config.json").write_text('{"a":' * 100_000 + "1" + "}" * 100_000)
+    with pytest.raises(UnsupportedModel, match="cannot be read"):
+        read_card(folder)

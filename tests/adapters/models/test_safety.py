@@ -1,6 +1,8 @@
 """Model folders that could run code are refused before any loader sees them."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -63,3 +65,40 @@ def test_json_that_is_none_is_refused(folder: Path) -> None:
     (folder / "extra.json").write_text("{")
     with pytest.raises(UnsafeModel, match="is not JSON"):
         check_folder(folder)
+
+
+@pytest.mark.parametrize("name", ["chat_template.jinja", "config.json", "extra/vocab.txt"])
+def test_a_link_that_leads_out_of_the_folder_is_refused(folder: Path, name: str) -> None:
+    (folder.parent / "private").write_text("secret")
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).symlink_to(folder.parent / "private")
+    with pytest.raises(UnsafeModel, match=f"{Path(name).name} is a link that leads out of it"):
+        check_folder(folder)
+
+
+def test_a_link_within_the_folder_is_its_own(folder: Path) -> None:
+    (folder / "kept.jinja").symlink_to(folder / "chat_template.jinja")
+    check_folder(folder)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(folder: Path) -> None:
+    os.mkfifo(folder / "merges.txt")
+    with pytest.raises(UnsafeModel, match=r"merges\.txt is no regular file"):
+        check_folder(folder)
+
+
+def test_a_snapshot_of_the_hub_cache_links_to_its_own_blobs_only(folder: Path) -> None:
+    repository = folder.parent / "hub" / "models--a--b"
+    snapshot = repository / "snapshots" / "0"
+    shutil.copytree(folder, snapshot)
+    (repository / "blobs").mkdir()
+    (snapshot / "config.json").rename(repository / "blobs" / "1")
+    (snapshot / "config.json").symlink_to("../../blobs/1")
+    check_folder(snapshot)
+
+    (folder.parent / "hub" / "other").write_text("{}")
+    (repository / "blobs" / "1").unlink()
+    (repository / "blobs" / "1").symlink_to(folder.parent / "hub" / "other")
+    with pytest.raises(UnsafeModel, match=r"config\.json is a link"):
+        check_folder(snapshot)
