@@ -9,7 +9,7 @@ from collections.abc import Callable
 from adapters.errors import EngineUnavailable
 from adapters.places import log_file, open_log
 from adapters.protocol.messages import PROTOCOL
-from adapters.sockets import connect, connect_or_start, socket_path
+from adapters.sockets import connect, connect_or_start, peer_process, socket_path
 
 _PATIENCE_SECONDS = 30.0
 _TAIL_BYTES = 2000
@@ -30,6 +30,15 @@ def connect_engine(start: bool) -> socket.socket | None:
         return connect_or_start(engine_socket(), _start, _PATIENCE_SECONDS)
     except (ConnectionError, TimeoutError) as error:
         raise EngineUnavailable(f"the engine did not start: {error}. Its log is {log_file('engine')}") from error
+
+
+def engine_process() -> int | None:
+    """Return the process id of the engine, also of one that gives no answer, or None when no engine runs."""
+    connection = connect(engine_socket())
+    if connection is None:
+        return None
+    with connection:
+        return peer_process(connection)
 
 
 def _start() -> Callable[[], str | None]:

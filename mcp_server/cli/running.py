@@ -10,6 +10,7 @@ from rich.table import Table
 
 from adapters import __version__
 from adapters.engine import EngineClient
+from adapters.engine.launch import engine_process
 from adapters.models.starters import STARTERS
 from adapters.places import log_file, state_folder
 from adapters.protocol.messages import EngineStatus
@@ -19,6 +20,8 @@ from mcp_server.host.memory import memory_of
 from mcp_server.sizes import progress_text, size, span
 
 _ENDING_SECONDS = 10.0
+# How long an engine may take to hear that it is to end.
+_ANSWER_SECONDS = 5.0
 
 
 def show_status(console: Console) -> None:
@@ -84,9 +87,13 @@ def _runs(process: int) -> bool:
 
 
 async def _stop_engine() -> int | None:
-    """End the engine. Return the process that it was."""
+    """Ask the engine to end. Return the process that it is, also where it gives no answer."""
+    process = await asyncio.to_thread(engine_process)
     engine = EngineClient()
     try:
-        return engine.engine.pid if await engine.stop() and engine.engine else None
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            return process if await engine.stop() else None
+    except TimeoutError:
+        return process
     finally:
         await engine.close()

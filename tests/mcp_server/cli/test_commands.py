@@ -1,5 +1,6 @@
 """The command line, as a person uses it."""
 
+import os
 import signal
 
 import pytest
@@ -71,6 +72,15 @@ def test_the_demo_shows_a_model_at_work_and_status_and_stop_see_it(own_home: Hom
     assert own_home.command("stop").stdout == "ended host and engine\n"
     assert own_home.hosts() == own_home.engines() == []
     assert own_home.command("stop").stdout == "nothing was running\n"
+
+
+def test_stop_kills_an_engine_that_hears_nothing(own_home: Home) -> None:
+    own_home.command("call", "generate", "prompt=hello", "max_tokens=1")
+    (engine,) = own_home.engines()
+    os.kill(engine.pid, signal.SIGSTOP)
+    ran = own_home.command("stop")
+    assert "the engine did not end in 10 seconds and was killed" in ran.stdout
+    assert own_home.engines() == []
 
 
 @pytest.mark.anyio
