@@ -1,8 +1,8 @@
 """Taking secrets and personal numbers out of text before it is kept.
 
 Secrets are found by the plugins of detect-secrets and by the token forms that it does not know; e-mail addresses by
-their form; phone numbers by phonenumbers (Google's library, by each country's numbering plan); card numbers by their
-check digit. What is found is replaced by its kind: `[EMAIL]`.
+their form; phone numbers by phonenumbers (Google's library, by each country's numbering plan); numbers of cards and bank
+accounts by their check digits. What is found is replaced by its kind: `[EMAIL]`.
 """
 
 import contextlib
@@ -31,6 +31,9 @@ from detect_secrets.plugins.stripe import StripeDetector
 from detect_secrets.plugins.telegram_token import TelegramBotTokenDetector
 from detect_secrets.plugins.twilio import TwilioKeyDetector
 
+from adapters.recordings.account_numbers import account_numbers
+from adapters.recordings.token_forms import TOKENS
+
 Span = tuple[int, int, str]  # start, end, kind
 
 _DETECTORS: tuple[RegexBasedDetector, ...] = (
@@ -39,29 +42,11 @@ _DETECTORS: tuple[RegexBasedDetector, ...] = (
     SendGridDetector(), SlackDetector(), SquareOAuthDetector(), StripeDetector(), TelegramBotTokenDetector(),
     TwilioKeyDetector(),
 )  # fmt: skip
-# Forms that detect-secrets does not know, from the makers' documentation.
-_TOKENS = re.compile(
-    r"""
-      -----BEGIN\ [A-Z ]*PRIVATE\ KEY(?:\ BLOCK)?-----.*?(?:-----END\ [A-Z ]*PRIVATE\ KEY(?:\ BLOCK)?-----|\Z)
-    | \bsk-ant-[A-Za-z0-9_-]{20,}            # Anthropic
-    | \bsk-(?:proj|svcacct|admin)-[A-Za-z0-9_-]{20,} | \bsk-[A-Za-z0-9]{32,}\b   # OpenAI
-    | \bAIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])   # Google
-    | \bhf_[A-Za-z0-9]{30,}\b                # Hugging Face
-    | \bgithub_pat_[A-Za-z0-9_]{40,}\b       # GitHub, fine-grained
-    | \bglpat-[A-Za-z0-9_-]{20,}             # GitLab
-    | \bnpm_[A-Za-z0-9]{36}\b                # npm
-    | \bey[A-Za-z0-9_-]{8,}\.ey[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}   # JSON web token
-    | (?<=[Bb]earer\ )[A-Za-z0-9._~+/-]{20,}=*   # HTTP authorization
-    | (?<=[Bb]asic\ )[A-Za-z0-9+/]{16,}={0,2}(?![A-Za-z0-9+/=])
-    """,
-    re.VERBOSE | re.DOTALL,
-)
 _EMAIL = re.compile(
     r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}[^\W\d_]{2,24}(?![\w-])"
 )
 # The password in an address, whatever its scheme: detect-secrets wants letters and digits only.
 _IN_ADDRESS = re.compile(r"://[^\s/:@\[\]]{1,128}:([^\s/@]{1,256})@")
-_CARD = re.compile(r"(?<![\d.])(?:\d[ -]?){12,18}\d(?![\d.]?\d)")
 _INTERNATIONAL = re.compile(r"(?<![\w+])\+\d[\d ().-]{5,18}\d(?![\w]|[.,]\d)")
 _NORTH_AMERICAN = re.compile(r"(?<![\w.-])(?:\(\d{3}\) ?|\d{3}[-. ])\d{3}[-. ]\d{4}(?![\w-]|\.\d)")
 # What stands where a secret would, and is none.
@@ -94,7 +79,7 @@ def redact_all(value: Any, counts: Counter[str]) -> Any:
 
 
 def _found(text: str) -> Iterator[Span]:
-    for match in _TOKENS.finditer(text):
+    for match in TOKENS.finditer(text):
         yield match.start(), match.end(), "secret"
     for detector in _DETECTORS:
         for pattern in detector.denylist:
@@ -105,9 +90,7 @@ def _found(text: str) -> Iterator[Span]:
     yield from _assigned(text)
     for match in _EMAIL.finditer(text):
         yield match.start(), match.end(), "email"
-    for match in _CARD.finditer(text):
-        if _is_card(match.group()):
-            yield match.start(), match.end(), "card number"
+    yield from account_numbers(text)
     yield from _phones(text)
 
 
@@ -126,15 +109,6 @@ def _assigned(text: str) -> Iterator[Span]:
                     start = line.rfind(value)
                     yield at + start, at + start + len(value), "secret"
         at += len(line)
-
-
-def _is_card(written: str) -> bool:
-    """A number of a card scheme's length and beginning, whose last digit is the check digit of the others (Luhn)."""
-    digits = [int(character) for character in written if character.isdigit()]
-    if not 13 <= len(digits) <= 19 or len(set(digits)) == 1 or digits[0] not in (2, 3, 4, 5, 6):
-        return False
-    doubled = [digit * 2 - 9 if digit > 4 else digit * 2 for digit in digits[-2::-2]]
-    return (sum(doubled) + sum(digits[-1::-2])) % 10 == 0
 
 
 def _phones(text: str) -> Iterator[Span]:
