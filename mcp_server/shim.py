@@ -14,10 +14,15 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 from adapters import __version__
 from adapters.sockets import LINE_LIMIT, connect_or_start, socket_path
 from mcp_server.options import OptionError, as_json, hello, read_options
+from mcp_server.request_id import request_id
+
+_T = TypeVar("_T")
 
 _PATIENCE_SECONDS = 30.0
 # So many new hosts in so many seconds, and it is the host that is broken.
@@ -67,9 +72,9 @@ class Shim:
     def run(self) -> int:
         """Carry lines until the client ends, or no host can be had."""
         code: list[int] = []
-        back = threading.Thread(target=lambda: code.append(self._carry_back()), daemon=True)
+        back = threading.Thread(target=lambda: code.append(_or_end(self._carry_back)), daemon=True)
         back.start()
-        forward = threading.Thread(target=self._carry_forward, daemon=True)
+        forward = threading.Thread(target=_or_end, args=(self._carry_forward,), daemon=True)
         forward.start()
         back.join()
         return code[0] if code else 1
@@ -140,7 +145,7 @@ class Shim:
             if len(line) > LINE_LIMIT:
                 _write(
                     _error(
-                        "null",
+                        (request_id(line) or b"null").decode(),
                         -32600,
                         f"the message is longer than {LINE_LIMIT >> 20} MiB; give large inputs by path",
                     )
@@ -270,11 +275,20 @@ def start_host():
     return ended
 
 
-def _number(request_id: object) -> str:
+def _or_end(carry: Callable[[], _T]) -> _T:
+    """Carry lines. A thread that fails would leave its client waiting without a word: it ends the process with one."""
+    try:
+        return carry()
+    except Exception as error:
+        _say(f"carrying messages failed ({type(error).__name__}: {str(error)[:300]}); connect the client again")
+        os._exit(1)
+
+
+def _number(number: object) -> str:
     """Return a request's id as JSON."""
     import json
 
-    return json.dumps(request_id)
+    return json.dumps(number)
 
 
 def _parsed(line: bytes) -> dict:
@@ -282,21 +296,26 @@ def _parsed(line: bytes) -> dict:
 
     try:
         message = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):  # the host says what is wrong with it
         return {}
     return message if isinstance(message, dict) else {}
 
 
 def _tool_name(line: bytes) -> str:
     """Return the tool that a call names."""
-    return str(_parsed(line).get("params", {}).get("name", "the tool"))
+    return str(_parameters(line).get("name", "the tool"))
+
+
+def _parameters(line: bytes) -> dict:
+    parameters = _parsed(line).get("params")
+    return parameters if isinstance(parameters, dict) else {}
 
 
 def _lost_call(number: str, line: bytes) -> bytes:
     """Return the answer to a tool call that died with its host: an error that the calling model reads, not a protocol
     error.
     """
-    arguments = _parsed(line).get("params", {})
+    meta = _parameters(line).get("_meta")
     text = (
         f"The server's host process ended while {_tool_name(line)} was running, and a new one took over. "
         "Work that was handed over as a job goes on: list-library with kind 'jobs' shows it. Otherwise call the tool again."
@@ -304,7 +323,7 @@ def _lost_call(number: str, line: bytes) -> bytes:
     import json
 
     result = {"content": [{"type": "text", "text": text}], "isError": True}
-    if "io.modelcontextprotocol/protocolVersion" in arguments.get("_meta", {}):
+    if isinstance(meta, dict) and "io.modelcontextprotocol/protocolVersion" in meta:
         result["resultType"] = "complete"
     return b'{"jsonrpc":"2.0","id":' + number.encode() + b',"result":' + json.dumps(result).encode() + b"}\n"
 

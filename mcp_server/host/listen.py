@@ -25,6 +25,7 @@ from adapters.settings import Settings, for_client
 from adapters.sockets import LINE_LIMIT, is_own_user
 from mcp_server.connection import CURRENT, Connection
 from mcp_server.host.library_watch import watch_library
+from mcp_server.request_id import request_id
 from mcp_server.server import make_server
 from mcp_server.ways_out import for_person
 
@@ -140,8 +141,8 @@ async def serve_session(connection: Connection, reader: asyncio.StreamReader, wr
                     await drained.wait()
                 try:
                     message = mcp_types.jsonrpc_message_adapter.validate_json(whole_json(line), by_name=False)
-                except ValidationError as error:
-                    writer.write(parse_error(error))
+                except (ValueError, RecursionError) as error:
+                    writer.write(parse_error(error, line))
                     continue
                 with contextlib.suppress(anyio.BrokenResourceError):
                     await to_server.send(SessionMessage(message))
@@ -162,10 +163,15 @@ async def serve_session(connection: Connection, reader: asyncio.StreamReader, wr
         tasks.cancel_scope.cancel()
 
 
-def parse_error(error: ValidationError) -> bytes:
-    """Return the answer to a line that is no JSON-RPC message, whose id nobody knows."""
-    problem = error.errors(include_url=False, include_input=False)[0]
-    is_json = problem["type"] != "json_invalid"
-    code, name = (-32600, "Invalid request") if is_json else (-32700, "Parse error")
-    message = f"{name}: {problem['msg']}; send one JSON-RPC 2.0 message a line"
-    return json.dumps({"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": message}}).encode() + b"\n"
+def parse_error(error: ValueError | RecursionError, line: bytes) -> bytes:
+    """Return the answer to a line that is no JSON-RPC message, under the id of it where that can be read."""
+    code, name, problem = -32700, "Parse error", str(error)[:300]
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        problem = first["msg"][:300]
+        if first["type"] != "json_invalid":
+            code, name = -32600, "Invalid request"
+    message = f"{name}: {problem}; send one JSON-RPC 2.0 message a line"
+    number = (request_id(line) or b"null").decode("utf-8", "replace")
+    told = json.dumps({"code": code, "message": message})
+    return f'{{"jsonrpc":"2.0","id":{number},"error":{told}}}\n'.encode()
