@@ -19,6 +19,7 @@ import numpy as np
 from adapters.errors import FileRefused
 from adapters.files import open_file
 from adapters.media.containers import Container, container_of
+from adapters.media.wav_header import FinishedWav, unfinished
 
 RATE = 16_000
 MOST_BYTES = 64 << 30
@@ -30,17 +31,19 @@ _PLAIN = {
     "flac": miniaudio.flac_get_file_info,
     "ogg": miniaudio.vorbis_get_file_info,
 }
+_UNFINISHED = "the file's header was never finished, or its end is missing: it was read to where the file ends"
 _READ = "wav, mp3, flac, ogg, opus, m4a, aac, webm, mp4, mov and more are read"
 GET_FFMPEG = "install it (macOS: brew install ffmpeg; Debian and Ubuntu: sudo apt install ffmpeg; Windows: winget install ffmpeg)"
 
 
 @dataclass(frozen=True)
 class SoundFile:
-    """A file that holds sound. `seconds` is what its header says, None where it says nothing."""
+    """A file that holds sound. `seconds` is what its header says, None where it says nothing; `notes` is what is odd."""
 
     path: Path
     container: Container
     seconds: float | None
+    notes: tuple[str, ...] = ()
 
 
 def probe(path: Path) -> SoundFile:
@@ -55,6 +58,8 @@ def probe(path: Path) -> SoundFile:
         container = container_of(start)
         if container is None:
             raise FileRefused(f"{path} is neither a sound nor a video file; {_READ}")
+        if container.name == "wav" and (found := unfinished(descriptor)) is not None:
+            return SoundFile(path, container, found.seconds, (_UNFINISHED,))
         seconds = (
             _plain_seconds(descriptor, container) if container.plain else _probed_seconds(path, descriptor, container)
         )
@@ -112,9 +117,13 @@ def _plain_samples(sound: SoundFile, descriptor: int) -> Generator[np.ndarray, N
         # Mixed here: miniaudio's own mix of several channels is louder than each of them.
         info = _plain_info(descriptor, sound.container)
         channels = info.nchannels if info else 1
-        stream = miniaudio.stream_file(
-            _by_descriptor(descriptor), miniaudio.SampleFormat.FLOAT32, channels, RATE, frames_to_read=_CHUNK
-        )
+        as_asked = (miniaudio.SampleFormat.FLOAT32, channels, RATE)
+        found = unfinished(descriptor) if sound.container.name == "wav" else None
+        if found is None:
+            stream = miniaudio.stream_file(_by_descriptor(descriptor), *as_asked, frames_to_read=_CHUNK)
+        else:
+            source = FinishedWav(descriptor, found)
+            stream = miniaudio.stream_any(source, miniaudio.FileFormat.WAV, *as_asked, frames_to_read=_CHUNK)
         for chunk in stream:
             yield np.frombuffer(chunk, np.float32).reshape(-1, channels).mean(axis=1, dtype=np.float32)
     except miniaudio.MiniaudioError as error:

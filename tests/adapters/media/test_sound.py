@@ -105,6 +105,22 @@ def test_a_header_that_promises_too_much_gives_what_there_is(tmp_path: Path) -> 
     assert len(sound) == pytest.approx(1.5 * RATE, abs=RATE * 0.1)
 
 
+@pytest.mark.parametrize("told", [0, 2**32 - 1, 4_000_000_000])
+def test_a_recording_whose_header_was_never_finished_is_read_to_its_end(tmp_path: Path, told: int) -> None:
+    path = tmp_path / "killed.wav"
+    path.write_bytes(lying_wav(told, (tone() * 32767).astype("<i2").tobytes()))
+    found = probe(path)
+    assert found.seconds == pytest.approx(1.5)
+    assert "never finished" in found.notes[0]
+    assert np.abs(read(path) - tone()).max() < 0.001
+
+
+def test_a_finished_header_has_no_note(tmp_path: Path) -> None:
+    path = tmp_path / "whole.wav"
+    path.write_bytes(wav(tone()))
+    assert probe(path).notes == ()
+
+
 def test_a_header_that_promises_too_little_is_believed(tmp_path: Path) -> None:
     path = tmp_path / "lying.wav"
     path.write_bytes(lying_wav(RATE, (tone() * 32767).astype("<i2").tobytes()))
