@@ -7,11 +7,13 @@ with the length.
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import miniaudio
 import numpy as np
@@ -19,6 +21,7 @@ import numpy as np
 from adapters.errors import FileRefused
 from adapters.files import open_file
 from adapters.media.containers import Container, container_of
+from adapters.media.mixing import Mixer
 from adapters.media.wav_header import FinishedWav, unfinished
 
 RATE = 16_000
@@ -60,9 +63,10 @@ def probe(path: Path) -> SoundFile:
             raise FileRefused(f"{path} is neither a sound nor a video file; {_READ}")
         if container.name == "wav" and (found := unfinished(descriptor)) is not None:
             return SoundFile(path, container, found.seconds, (_UNFINISHED,))
-        seconds = (
-            _plain_seconds(descriptor, container) if container.plain else _probed_seconds(path, descriptor, container)
-        )
+        if container.plain:
+            seconds = _plain_seconds(descriptor, container)
+        else:
+            seconds = _tracks(path, descriptor, container)[0].end
     return SoundFile(path, container, seconds)
 
 
@@ -75,7 +79,8 @@ def samples(sound: SoundFile) -> Generator[np.ndarray, None, None]:
         if sound.container.plain and sound.seconds is not None:
             yield from _plain_samples(sound, descriptor)
         else:
-            yield from _decoded_samples(sound.path, descriptor, sound.container)
+            tracks = _tracks(sound.path, descriptor, sound.container)
+            yield from _decoded_samples(sound.path, descriptor, sound.container, tracks[0])
 
 
 @contextlib.contextmanager
@@ -124,8 +129,9 @@ def _plain_samples(sound: SoundFile, descriptor: int) -> Generator[np.ndarray, N
         else:
             source = FinishedWav(descriptor, found)
             stream = miniaudio.stream_any(source, miniaudio.FileFormat.WAV, *as_asked, frames_to_read=_CHUNK)
+        mixer = Mixer(channels)
         for chunk in stream:
-            yield np.frombuffer(chunk, np.float32).reshape(-1, channels).mean(axis=1, dtype=np.float32)
+            yield mixer.mix(np.frombuffer(chunk, np.float32).reshape(-1, channels))
     except miniaudio.MiniaudioError as error:
         raise FileRefused(f"{sound.path} is damaged ({error}); convert it again") from error
 
@@ -151,14 +157,19 @@ def _input(descriptor: int, container: Container) -> list[str]:
     return ["-protocol_whitelist", "file", "-f", container.demuxer, "-i", _by_descriptor(descriptor)]
 
 
-def _probed_seconds(path: Path, descriptor: int, container: Container) -> float | None:
-    command = [
-        _program("ffprobe", path, container),
-        "-v",
-        "error",
-        "-show_entries",
-        "format=duration:stream=codec_type",
-    ]
+@dataclass(frozen=True)
+class _Track:
+    """A sound track: its place among them, and when it ends by the file's clock, None where nothing says it."""
+
+    place: int
+    channels: int
+    end: float | None
+
+
+def _tracks(path: Path, descriptor: int, container: Container) -> list[_Track]:
+    """Return the sound tracks, that which the file marks as the usual one first."""
+    entries = "format=duration,start_time:stream=codec_type,channels,start_time,duration:stream_disposition=default"
+    command = [_program("ffprobe", path, container), "-v", "error", "-show_entries", f"{entries}:stream_tags=DURATION"]
     try:
         done = subprocess.run(
             [*command, "-of", "json", *_input(descriptor, container)],
@@ -169,26 +180,49 @@ def _probed_seconds(path: Path, descriptor: int, container: Container) -> float 
         raise FileRefused(f"{path} cannot be read: ffprobe gave no answer; convert it to wav") from error
     if done.returncode or not told.get("streams"):
         raise FileRefused(f"{path} is damaged ({_last_line(done.stderr)}); convert it again")
-    if not any(stream.get("codec_type") == "audio" for stream in told["streams"]):
+    sounds = [stream for stream in told["streams"] if stream.get("codec_type") == "audio"]
+    if not sounds:
         raise FileRefused(f"{path} has no sound in it; give another file")
-    duration = told.get("format", {}).get("duration")
-    return float(duration) if duration and duration != "N/A" else None
+    usual = [not stream.get("disposition", {}).get("default") for stream in sounds]
+    tracks = [
+        _Track(place, max(1, int(stream.get("channels") or 1)), _end(stream, told.get("format", {})))
+        for place, stream in enumerate(sounds)
+    ]
+    return sorted(tracks, key=lambda track: usual[track.place])
 
 
-def _decoded_samples(path: Path, descriptor: int, container: Container) -> Generator[np.ndarray, None, None]:
+def _end(stream: dict[str, Any], whole: dict[str, Any]) -> float | None:
+    """Return when a track ends by the file's clock; the file as a whole may end later, or the track begin late."""
+    length, start = _number(stream.get("duration")), _number(stream.get("start_time")) or 0.0
+    if length is not None:
+        return max(0.0, start - (_number(whole.get("start_time")) or 0.0)) + length
+    tagged = re.fullmatch(r"(\d+):(\d\d):(\d\d\.\d+)", stream.get("tags", {}).get("DURATION", ""))
+    if tagged:  # in Matroska, this is when it ends
+        return int(tagged[1]) * 3600 + int(tagged[2]) * 60 + float(tagged[3])
+    return _number(whole.get("duration"))
+
+
+def _number(told: str | None) -> float | None:
+    return float(told) if told and told != "N/A" else None
+
+
+def _decoded_samples(
+    path: Path, descriptor: int, container: Container, track: _Track
+) -> Generator[np.ndarray, None, None]:
     command = [_program("ffmpeg", path, container), "-nostdin", "-v", "error", *_input(descriptor, container)]
-    command += ["-map", "0:a:0", "-vn", "-sn", "-dn", "-ac", "1", "-ar", str(RATE)]
-    # Without this limit several channels are mixed louder than each of them.
-    command += ["-af", "aresample=rematrix_maxval=1.0", "-f", "f32le", "pipe:1"]
+    command += ["-map", f"0:a:{track.place}", "-vn", "-sn", "-dn", "-ac", str(track.channels), "-ar", str(RATE)]
+    # Sound that begins later than the picture is heard as late: times are those of the file's clock.
+    command += ["-af", "aresample=async=1:first_pts=0", "-f", "f32le", "pipe:1"]
     decoder = subprocess.Popen(
         command, pass_fds=[descriptor], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     assert decoder.stdout is not None
-    count = 0
+    mixer, frame, count = Mixer(track.channels), track.channels * 4, 0
     try:
-        while chunk := decoder.stdout.read(_CHUNK * 4):
+        while chunk := decoder.stdout.read(_CHUNK * frame):
             count += len(chunk)
-            yield np.frombuffer(chunk[: len(chunk) // 4 * 4], np.float32).copy()
+            whole = np.frombuffer(chunk[: len(chunk) // frame * frame], np.float32)
+            yield mixer.mix(whole.reshape(-1, track.channels)).copy()
         _, told = decoder.communicate()
         if decoder.returncode and not count:
             raise FileRefused(f"{path} is damaged ({_last_line(told)}); convert it again")

@@ -1,7 +1,9 @@
 """Sound of common formats becomes the same samples, and what is none is refused with the reason."""
 
+import io
 import struct
 import subprocess
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +77,63 @@ def test_the_sound_of_a_film_is_read_and_a_silent_film_is_refused(tmp_path: Path
     assert pitch_of(read(film)) == pytest.approx(440, abs=5)
     with pytest.raises(FileRefused, match="no sound"):
         probe(silent)
+
+
+def wav_of(channels: list[np.ndarray]) -> bytes:
+    """A wav whose channels differ."""
+    content = io.BytesIO()
+    with wave.open(content, "wb") as file:
+        file.setnchannels(len(channels))
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes((np.stack(channels, axis=1) * 32767).astype("<i2").tobytes())
+    return content.getvalue()
+
+
+VOICES = {
+    "opposite phase": [tone(), -tone()],
+    "one side": [tone(), silence(1.5)],
+    "one of six": [silence(1.5)] * 4 + [tone()] + [silence(1.5)],
+}
+
+
+@pytest.mark.parametrize("kind", VOICES)
+def test_a_voice_is_loud_whichever_channels_it_is_in(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav_of(VOICES[kind]))
+    sound = read(path)
+    assert pitch_of(sound) == pytest.approx(440, abs=2)
+    assert 0.3 < np.abs(sound[RATE // 2 :]).max() < 0.55
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("kind", VOICES)
+def test_a_voice_is_loud_in_any_channels_of_a_film_too(tmp_path: Path, kind: str) -> None:
+    source, path = tmp_path / "a.wav", tmp_path / "a.mkv"
+    source.write_bytes(wav_of(VOICES[kind]))
+    subprocess.run(["ffmpeg", "-v", "error", "-i", source, "-c:a", "flac", path], check=True)
+    sound = read(path)
+    assert pitch_of(sound) == pytest.approx(440, abs=2)
+    assert 0.3 < np.abs(sound[RATE // 2 :]).max() < 0.55
+
+
+def test_channels_that_agree_are_their_mean_sample_for_sample(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav_of([tone(), tone() * 0.8]))
+    assert np.abs(read(path) - tone() * 0.9).max() < 0.001
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("kind", ["mp4", "mkv"])
+def test_sound_that_begins_after_the_picture_is_heard_when_it_is_played(tmp_path: Path, kind: str) -> None:
+    source, path = tmp_path / "a.wav", tmp_path / f"late.{kind}"
+    source.write_bytes(wav(tone()))
+    picture = ["-f", "lavfi", "-i", "color=c=red:s=64x64:d=6:r=10"]
+    late = ["-itsoffset", "3", "-i", source, "-map", "0:v", "-map", "1:a", "-c:a", "aac"]
+    subprocess.run(["ffmpeg", "-v", "error", *picture, *late, path], check=True)
+    sound = read(path)
+    assert np.flatnonzero(np.abs(sound) > 0.1)[0] / RATE == pytest.approx(3, abs=0.1)
+    assert probe(path).seconds == pytest.approx(len(sound) / RATE, abs=0.1)
 
 
 def lying_wav(told: int, real: bytes) -> bytes:
