@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from adapters.errors import FileRefused
 from adapters.files import open_file
 from adapters.media.containers import Container, container_of
 from adapters.media.mixing import Mixer
+from adapters.media.programs import find_program
 from adapters.media.wav_header import FinishedWav, unfinished
 
 RATE = 16_000
@@ -140,7 +140,7 @@ def _plain_samples(sound: SoundFile, descriptor: int) -> Generator[np.ndarray, N
 
 
 def _program(name: str, path: Path, container: Container) -> str:
-    found = shutil.which(name)
+    found = find_program(name)
     if found is not None:
         return found
     if container.plain:  # miniaudio has tried

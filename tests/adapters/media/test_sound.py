@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from adapters.errors import FileRefused
+from adapters.media import programs
 from adapters.media.containers import container_of
 from adapters.media.sound import RATE, probe, samples
 from tests.sounds import needs_ffmpeg, silence, wav
@@ -210,10 +211,23 @@ def test_a_format_that_needs_ffmpeg_says_how_to_get_it(tmp_path: Path, monkeypat
     path = tmp_path / "memo.m4a"
     path.write_bytes(b"\0\0\0\x20ftypM4A " + bytes(200))
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(programs, "FOLDERS", ())
     with pytest.raises(
         FileRefused, match=r"ffprobe, and that is not installed: install it .*brew install ffmpeg.*or convert"
     ):
         probe(path)
+
+
+def test_ffmpeg_is_found_where_homebrew_puts_it_though_path_does_not_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "brew").mkdir()
+    program = tmp_path / "brew" / "ffmpeg"
+    program.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(programs, "FOLDERS", (str(tmp_path / "nowhere"), str(tmp_path / "brew")))
+    assert programs.find_program("ffmpeg") == str(program)
+    assert programs.find_program("ffprobe") is None
 
 
 @needs_ffmpeg
