@@ -28,6 +28,7 @@ RATE = 16_000
 MOST_BYTES = 64 << 30
 _CHUNK = RATE * 4
 _PROBE_SECONDS = 30
+_AUDIBLE = 10 ** (-60 / 20)
 _PLAIN = {
     "wav": miniaudio.wav_get_file_info,
     "mp3": miniaudio.mp3_get_file_info,
@@ -40,13 +41,26 @@ GET_FFMPEG = "install it (macOS: brew install ffmpeg; Debian and Ubuntu: sudo ap
 
 
 @dataclass(frozen=True)
+class Track:
+    """A sound track: its place among them, and when it ends by the file's clock, None where nothing says it."""
+
+    place: int
+    channels: int
+    end: float | None
+
+
+@dataclass(frozen=True)
 class SoundFile:
-    """A file that holds sound. `seconds` is what its header says, None where it says nothing; `notes` is what is odd."""
+    """A file that holds sound. `seconds` is what its header says, None where it says nothing; `notes` is what is odd.
+
+    `track` is the sound track that is read, where ffmpeg reads it.
+    """
 
     path: Path
     container: Container
     seconds: float | None
     notes: tuple[str, ...] = ()
+    track: Track | None = None
 
 
 def probe(path: Path) -> SoundFile:
@@ -64,10 +78,11 @@ def probe(path: Path) -> SoundFile:
         if container.name == "wav" and (found := unfinished(descriptor)) is not None:
             return SoundFile(path, container, found.seconds, (_UNFINISHED,))
         if container.plain:
-            seconds = _plain_seconds(descriptor, container)
-        else:
-            seconds = _tracks(path, descriptor, container)[0].end
-    return SoundFile(path, container, seconds)
+            return SoundFile(path, container, _plain_seconds(descriptor, container))
+        tracks = _tracks(path, descriptor, container)
+        track = _audible_track(path, descriptor, container, tracks)
+        several = f"the file has {len(tracks)} sound tracks, and number {track.place + 1} was read"
+        return SoundFile(path, container, track.end, (several,) if len(tracks) > 1 else (), track)
 
 
 def samples(sound: SoundFile) -> Generator[np.ndarray, None, None]:
@@ -79,8 +94,8 @@ def samples(sound: SoundFile) -> Generator[np.ndarray, None, None]:
         if sound.container.plain and sound.seconds is not None:
             yield from _plain_samples(sound, descriptor)
         else:
-            tracks = _tracks(sound.path, descriptor, sound.container)
-            yield from _decoded_samples(sound.path, descriptor, sound.container, tracks[0])
+            track = sound.track or _tracks(sound.path, descriptor, sound.container)[0]
+            yield from _decoded_samples(sound.path, descriptor, sound.container, track)
 
 
 @contextlib.contextmanager
@@ -157,16 +172,7 @@ def _input(descriptor: int, container: Container) -> list[str]:
     return ["-protocol_whitelist", "file", "-f", container.demuxer, "-i", _by_descriptor(descriptor)]
 
 
-@dataclass(frozen=True)
-class _Track:
-    """A sound track: its place among them, and when it ends by the file's clock, None where nothing says it."""
-
-    place: int
-    channels: int
-    end: float | None
-
-
-def _tracks(path: Path, descriptor: int, container: Container) -> list[_Track]:
+def _tracks(path: Path, descriptor: int, container: Container) -> list[Track]:
     """Return the sound tracks, that which the file marks as the usual one first."""
     entries = "format=duration,start_time:stream=codec_type,channels,start_time,duration:stream_disposition=default"
     command = [_program("ffprobe", path, container), "-v", "error", "-show_entries", f"{entries}:stream_tags=DURATION"]
@@ -185,10 +191,19 @@ def _tracks(path: Path, descriptor: int, container: Container) -> list[_Track]:
         raise FileRefused(f"{path} has no sound in it; give another file")
     usual = [not stream.get("disposition", {}).get("default") for stream in sounds]
     tracks = [
-        _Track(place, max(1, int(stream.get("channels") or 1)), _end(stream, told.get("format", {})))
+        Track(place, max(1, int(stream.get("channels") or 1)), _end(stream, told.get("format", {})))
         for place, stream in enumerate(sounds)
     ]
     return sorted(tracks, key=lambda track: usual[track.place])
+
+
+def _audible_track(path: Path, descriptor: int, container: Container, tracks: list[Track]) -> Track:
+    """Return the first track that is not silent; each is decoded up to where something can be heard."""
+    for track in tracks if len(tracks) > 1 else []:
+        with contextlib.closing(_decoded_samples(path, descriptor, container, track)) as pieces:
+            if any(len(piece) and float(np.abs(piece).max()) > _AUDIBLE for piece in pieces):
+                return track
+    return tracks[0]
 
 
 def _end(stream: dict[str, Any], whole: dict[str, Any]) -> float | None:
@@ -207,7 +222,7 @@ def _number(told: str | None) -> float | None:
 
 
 def _decoded_samples(
-    path: Path, descriptor: int, container: Container, track: _Track
+    path: Path, descriptor: int, container: Container, track: Track
 ) -> Generator[np.ndarray, None, None]:
     command = [_program("ffmpeg", path, container), "-nostdin", "-v", "error", *_input(descriptor, container)]
     command += ["-map", f"0:a:{track.place}", "-vn", "-sn", "-dn", "-ac", str(track.channels), "-ar", str(RATE)]

@@ -137,6 +137,23 @@ def test_sound_that_begins_after_the_picture_is_heard_when_it_is_played(tmp_path
     assert probe(path).seconds == pytest.approx(len(sound) / RATE, abs=0.1)
 
 
+@needs_ffmpeg
+@pytest.mark.parametrize(("usual", "quiet", "read_track"), [(0, None, 1), (1, None, 2), (0, 0, 2), (1, 1, 1)])
+def test_of_several_sound_tracks_the_usual_one_is_read_unless_it_is_silent(
+    tmp_path: Path, usual: int, quiet: int | None, read_track: int
+) -> None:
+    path, command = tmp_path / "a.mkv", ["ffmpeg", "-v", "error"]
+    for place, pitch in enumerate((440, 880)):
+        source = tmp_path / f"{place}.wav"
+        source.write_bytes(wav(silence(1.5) if place == quiet else tone(pitch=pitch)))
+        command += ["-i", str(source)]
+    command += ["-map", "0:a", "-map", "1:a", "-c:a", "flac"]
+    command += [f"-disposition:a:{1 - usual}", "0", f"-disposition:a:{usual}", "default", str(path)]
+    subprocess.run(command, check=True)
+    assert probe(path).notes == (f"the file has 2 sound tracks, and number {read_track} was read",)
+    assert pitch_of(read(path)) == pytest.approx(440 * read_track, abs=5)
+
+
 def lying_wav(told: int, real: bytes) -> bytes:
     """A header that promises `told` bytes of samples before the real ones."""
     head = struct.pack(
