@@ -80,6 +80,7 @@ async def transcribe(
         language=language,
         duration_s=round(end, 3),
         said_s=sound.seconds,
+        notes=list(sound.notes),
         segments=[] if work.timestamps == "none" else segments,
         audio_format=sound.container.name,
         timing=Timing(

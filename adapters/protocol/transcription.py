@@ -79,7 +79,7 @@ class Segment(Wire):
 class Transcribed(Wire):
     """What was heard. `rendered` is the transcript in the format that was asked for; `file` where it was written.
 
-    `said_s` is the length that the file's header promises, where it promises one.
+    `said_s` is the length that the file's header promises, where it promises one; `notes` what is odd about it.
     """
 
     kind: Literal["transcribe"] = "transcribe"
@@ -90,6 +90,7 @@ class Transcribed(Wire):
     language: str | None
     duration_s: float
     said_s: float | None = None
+    notes: list[str] = []
     segments: list[Segment]
     audio_format: str
     timing: Timing

@@ -15,6 +15,7 @@ from huggingface_hub.constants import HF_HUB_CACHE
 
 from adapters import __version__
 from adapters.errors import ServerError
+from adapters.media.programs import find_program
 from adapters.media.sound import GET_FFMPEG
 from adapters.models.hub_cache import in_hub_cache
 from adapters.models.installed_models import models_on_disk
@@ -124,7 +125,7 @@ def folders() -> Iterator[Finding]:
 
 def programs() -> Iterator[Finding]:
     """ffmpeg, which reads what miniaudio cannot."""
-    path = shutil.which("ffmpeg")
+    path = find_program("ffmpeg")
     if path is None:
         yield Finding.note(
             "ffmpeg", "not found: m4a, opus, mp4 and other sound is refused; wav, mp3, flac, ogg work", GET_FFMPEG

@@ -170,6 +170,7 @@ def _note(outcome: Transcribed) -> str | None:
         notes.append(
             f"the file promises {outcome.said_s:.0f} seconds and only {outcome.duration_s:.0f} could be read: its end is missing or damaged"
         )
+    notes += outcome.notes
     if not outcome.text:
         notes.append("nothing was said in it")
     if outcome.model in STARTER_NOTES:

@@ -1,7 +1,9 @@
 """Sound of common formats becomes the same samples, and what is none is refused with the reason."""
 
+import io
 import struct
 import subprocess
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import psutil
 import pytest
 
 from adapters.errors import FileRefused
+from adapters.media import programs
 from adapters.media.containers import container_of
 from adapters.media.sound import RATE, probe, samples
 from tests.sounds import needs_ffmpeg, silence, wav
@@ -77,6 +80,80 @@ def test_the_sound_of_a_film_is_read_and_a_silent_film_is_refused(tmp_path: Path
         probe(silent)
 
 
+def wav_of(channels: list[np.ndarray]) -> bytes:
+    """A wav whose channels differ."""
+    content = io.BytesIO()
+    with wave.open(content, "wb") as file:
+        file.setnchannels(len(channels))
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes((np.stack(channels, axis=1) * 32767).astype("<i2").tobytes())
+    return content.getvalue()
+
+
+VOICES = {
+    "opposite phase": [tone(), -tone()],
+    "one side": [tone(), silence(1.5)],
+    "one of six": [silence(1.5)] * 4 + [tone()] + [silence(1.5)],
+}
+
+
+@pytest.mark.parametrize("kind", VOICES)
+def test_a_voice_is_loud_whichever_channels_it_is_in(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav_of(VOICES[kind]))
+    sound = read(path)
+    assert pitch_of(sound) == pytest.approx(440, abs=2)
+    assert 0.3 < np.abs(sound[RATE // 2 :]).max() < 0.55
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("kind", VOICES)
+def test_a_voice_is_loud_in_any_channels_of_a_film_too(tmp_path: Path, kind: str) -> None:
+    source, path = tmp_path / "a.wav", tmp_path / "a.mkv"
+    source.write_bytes(wav_of(VOICES[kind]))
+    subprocess.run(["ffmpeg", "-v", "error", "-i", source, "-c:a", "flac", path], check=True)
+    sound = read(path)
+    assert pitch_of(sound) == pytest.approx(440, abs=2)
+    assert 0.3 < np.abs(sound[RATE // 2 :]).max() < 0.55
+
+
+def test_channels_that_agree_are_their_mean_sample_for_sample(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav_of([tone(), tone() * 0.8]))
+    assert np.abs(read(path) - tone() * 0.9).max() < 0.001
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("kind", ["mp4", "mkv"])
+def test_sound_that_begins_after_the_picture_is_heard_when_it_is_played(tmp_path: Path, kind: str) -> None:
+    source, path = tmp_path / "a.wav", tmp_path / f"late.{kind}"
+    source.write_bytes(wav(tone()))
+    picture = ["-f", "lavfi", "-i", "color=c=red:s=64x64:d=6:r=10"]
+    late = ["-itsoffset", "3", "-i", source, "-map", "0:v", "-map", "1:a", "-c:a", "aac"]
+    subprocess.run(["ffmpeg", "-v", "error", *picture, *late, path], check=True)
+    sound = read(path)
+    assert np.flatnonzero(np.abs(sound) > 0.1)[0] / RATE == pytest.approx(3, abs=0.1)
+    assert probe(path).seconds == pytest.approx(len(sound) / RATE, abs=0.1)
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize(("usual", "quiet", "read_track"), [(0, None, 1), (1, None, 2), (0, 0, 2), (1, 1, 1)])
+def test_of_several_sound_tracks_the_usual_one_is_read_unless_it_is_silent(
+    tmp_path: Path, usual: int, quiet: int | None, read_track: int
+) -> None:
+    path, command = tmp_path / "a.mkv", ["ffmpeg", "-v", "error"]
+    for place, pitch in enumerate((440, 880)):
+        source = tmp_path / f"{place}.wav"
+        source.write_bytes(wav(silence(1.5) if place == quiet else tone(pitch=pitch)))
+        command += ["-i", str(source)]
+    command += ["-map", "0:a", "-map", "1:a", "-c:a", "flac"]
+    command += [f"-disposition:a:{1 - usual}", "0", f"-disposition:a:{usual}", "default", str(path)]
+    subprocess.run(command, check=True)
+    assert probe(path).notes == (f"the file has 2 sound tracks, and number {read_track} was read",)
+    assert pitch_of(read(path)) == pytest.approx(440 * read_track, abs=5)
+
+
 def lying_wav(told: int, real: bytes) -> bytes:
     """A header that promises `told` bytes of samples before the real ones."""
     head = struct.pack(
@@ -103,6 +180,22 @@ def test_a_header_that_promises_too_much_gives_what_there_is(tmp_path: Path) -> 
     path.write_bytes(lying_wav(4_000_000_000, (tone() * 32767).astype("<i2").tobytes()))
     sound = read(path)
     assert len(sound) == pytest.approx(1.5 * RATE, abs=RATE * 0.1)
+
+
+@pytest.mark.parametrize("told", [0, 2**32 - 1, 4_000_000_000])
+def test_a_recording_whose_header_was_never_finished_is_read_to_its_end(tmp_path: Path, told: int) -> None:
+    path = tmp_path / "killed.wav"
+    path.write_bytes(lying_wav(told, (tone() * 32767).astype("<i2").tobytes()))
+    found = probe(path)
+    assert found.seconds == pytest.approx(1.5)
+    assert "never finished" in found.notes[0]
+    assert np.abs(read(path) - tone()).max() < 0.001
+
+
+def test_a_finished_header_has_no_note(tmp_path: Path) -> None:
+    path = tmp_path / "whole.wav"
+    path.write_bytes(wav(tone()))
+    assert probe(path).notes == ()
 
 
 def test_a_header_that_promises_too_little_is_believed(tmp_path: Path) -> None:
@@ -135,10 +228,23 @@ def test_a_format_that_needs_ffmpeg_says_how_to_get_it(tmp_path: Path, monkeypat
     path = tmp_path / "memo.m4a"
     path.write_bytes(b"\0\0\0\x20ftypM4A " + bytes(200))
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(programs, "FOLDERS", ())
     with pytest.raises(
         FileRefused, match=r"ffprobe, and that is not installed: install it .*brew install ffmpeg.*or convert"
     ):
         probe(path)
+
+
+def test_ffmpeg_is_found_where_homebrew_puts_it_though_path_does_not_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "brew").mkdir()
+    program = tmp_path / "brew" / "ffmpeg"
+    program.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(programs, "FOLDERS", (str(tmp_path / "nowhere"), str(tmp_path / "brew")))
+    assert programs.find_program("ffmpeg") == str(program)
+    assert programs.find_program("ffprobe") is None
 
 
 @needs_ffmpeg

@@ -110,6 +110,7 @@ def test_what_is_missing_or_refused_is_noted(user: Home, monkeypatch: pytest.Mon
         "2001-01-01 00:00:00,000 ERROR old | gone\n9999-01-01 00:00:00,000 ERROR adapters | the disk is full\nTraceback\n"
     )
     monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr("adapters.media.programs.FOLDERS", ())
     found = examined(user)
     assert found["ffmpeg"][0]["remedy"].startswith("install it")
     assert "which is not here yet" in found["default for text"][0]["says"]

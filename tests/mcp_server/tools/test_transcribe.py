@@ -312,6 +312,20 @@ async def test_a_file_whose_end_is_missing_says_so(client: Client, tmp_path: Pat
     assert "could be read: its end is missing or damaged" in told["note"]
 
 
+async def test_a_recording_whose_header_was_never_finished_is_heard_whole_and_says_so(
+    client: Client, tmp_path: Path
+) -> None:
+    (one,) = spoken("new voices", 1)
+    content = bytearray(wav(one.samples))
+    content[4:8] = content[40:44] = bytes(4)
+    path = tmp_path / "killed.wav"
+    path.write_bytes(content)
+    told = await hear(client, path)
+    assert told["text"] == one.text
+    assert told["duration_s"] == pytest.approx(len(one.samples) / RATE, abs=0.01)
+    assert "header was never finished" in told["note"]
+
+
 # --- jobs
 
 
