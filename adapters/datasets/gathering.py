@@ -8,6 +8,7 @@ from adapters.datasets.files import dataset_rows
 from adapters.datasets.rows import TrainingRow, digest, unique
 from adapters.datasets.sessions import session_rows
 from adapters.errors import InvalidRequest, NothingToLearn, OutsideGrants
+from adapters.protocol.content import is_data_uri
 from adapters.recordings.splits import split_conversations
 
 
@@ -61,7 +62,7 @@ def gather(
 
 def _check_images(row: TrainingRow, readable: Sequence[str] | None) -> None:
     for source in row.images:
-        if source.startswith("data:"):
+        if is_data_uri(source):
             continue
         path = Path(source)
         if not path.is_absolute():

@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
-import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from adapters.errors import FileRefused
 from adapters.files import open_file
 from adapters.media.containers import container_of
+from adapters.media.jpeg_end import with_end
+from adapters.media.shades import bits_of, to_rgb
+from adapters.protocol.content import is_data_uri
 
 MOST_BYTES = 64 << 20
 MOST_PIXELS = 100_000_000
@@ -54,18 +56,15 @@ def read_image(content: bytes, name: str, most_seen: int = MOST_PIXELS_SEEN) -> 
         raise FileRefused(f"{name} is empty; give a file with a picture in it")
     if len(content) > MOST_BYTES:
         raise FileRefused(f"{name} has {len(content)} bytes and a picture may have {MOST_BYTES}; scale it down")
+    digest = hashlib.sha256(content).hexdigest()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of damaged metadata, and of sizes that are checked here
-            with Image.open(io.BytesIO(content), formats=_decoders()) as opened:
-                _check_size(opened, name)
-                kind, animated = opened.format or "unknown", bool(getattr(opened, "is_animated", False))
-                opened.seek(0)
-                width, height = opened.size
-                if opened.getexif().get(ExifTags.Base.Orientation, 1) >= 5:  # lies on its side
-                    width, height = height, width
-                opened.draft("RGB", _draft_size(opened, most_seen))
-                image = _to_rgb(ImageOps.exif_transpose(opened))
+        try:
+            return _decoded(content, name, most_seen, digest)
+        except OSError:
+            mended = with_end(content)
+            if mended is None:
+                raise
+            return _decoded(mended, name, most_seen, digest)
     except UnidentifiedImageError as error:
         raise FileRefused(f"{name} is not a picture: {_what_it_is(content)}. {_READ}") from error
     except Image.DecompressionBombError as error:
@@ -76,13 +75,27 @@ def read_image(content: bytes, name: str, most_seen: int = MOST_PIXELS_SEEN) -> 
         raise
     except Exception as error:  # decoders raise what they like on damaged data
         raise FileRefused(f"{name} is damaged ({str(error)[:200] or type(error).__name__}); save it again") from error
-    digest = hashlib.sha256(content).hexdigest()
+
+
+def _decoded(content: bytes, name: str, most_seen: int, digest: str) -> Picture:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of damaged metadata, and of sizes that are checked here
+        with Image.open(io.BytesIO(content), formats=_decoders()) as opened:
+            _check_size(opened, name)
+            kind, animated = opened.format or "unknown", bool(getattr(opened, "is_animated", False))
+            opened.seek(0)
+            width, height = opened.size
+            if opened.getexif().get(ExifTags.Base.Orientation, 1) >= 5:  # lies on its side
+                width, height = height, width
+            opened.draft("RGB", _draft_size(opened, most_seen))
+            bits = bits_of(opened)
+            image = to_rgb(ImageOps.exif_transpose(opened), bits)
     return Picture(scaled(image, most_seen), kind, width, height, digest, animated)
 
 
 def open_picture(source: str) -> Picture:
     """Read a picture from a data URI or from a file's resolved path. Raises FileRefused, for addresses as well."""
-    if source.startswith("data:"):
+    if is_data_uri(source):
         return read_image(read_data_uri(source, "the data URI"), "the data URI")
     if is_address(source):
         raise FileRefused(f"{source[:200]} is an address, and none is fetched here; save the picture to a file")
@@ -96,16 +109,23 @@ def is_address(source: str) -> bool:
 
 
 def read_data_uri(uri: str, name: str) -> bytes:
-    """Return the bytes of a data URI. Raises FileRefused when it is none of a picture."""
+    """Return the bytes of a data URI, as programs write them: in lines, in the alphabet for addresses, without padding.
+
+    Raises FileRefused when it is none of a picture.
+    """
     head, comma, body = uri.partition(",")
-    if not comma or not head.startswith("data:image/"):
+    told = "".join(head.lower().split())
+    if not comma or not told.startswith(("data:image/", "data:application/octet-stream")):
         raise FileRefused(f"{name} is not a data URI of a picture; it begins data:image/png;base64, and then the data")
-    if len(body) > MOST_BYTES * 4 // 3 + 4:
+    if len(body) > MOST_BYTES * 3 // 2:
         raise FileRefused(f"{name} has over {MOST_BYTES} bytes; scale the picture down")
-    if not head.endswith(";base64"):
+    if not told.endswith(";base64"):
         return unquote_to_bytes(body)
+    plain = (
+        "".join(body.split()).replace("%3D", "=").replace("%3d", "=").replace("-", "+").replace("_", "/").rstrip("=")
+    )
     try:
-        return base64.b64decode(body, validate=True)
+        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         raise FileRefused(f"{name} is not base64 ({error}); encode the picture again") from error
 
@@ -131,17 +151,6 @@ def _draft_size(image: Image.Image, most_seen: int) -> tuple[int, int]:
     """A JPEG may be decoded at a half, a quarter or an eighth of its size, never below what is seen."""
     factor = max(1.0, (image.width * image.height / most_seen) ** 0.5)
     return int(image.width / factor), int(image.height / factor)
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":  # 16 bits and more
-        values = np.asarray(image, np.float32)
-        image = Image.fromarray((values * (255 / (65535 if values.max() > 255 else 255))).astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        seen_through = image.convert("RGBA")
-        ground = Image.new("RGBA", seen_through.size, (255, 255, 255, 255))
-        return Image.alpha_composite(ground, seen_through).convert("RGB")
-    return image.convert("RGB")
 
 
 def _what_it_is(content: bytes) -> str:

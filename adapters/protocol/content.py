@@ -61,3 +61,8 @@ def _check_message(message: dict[str, Any]) -> dict[str, Any]:
 
 # A message as chat templates take it: a role, content, and what else the role has (tool calls, a tool's name).
 Message = Annotated[dict[str, Any], AfterValidator(_check_message)]
+
+
+def is_data_uri(source: str) -> bool:
+    """Return whether the source of a picture is the picture itself, written as an address."""
+    return source[:5].lower() == "data:"

@@ -9,6 +9,7 @@ from mcp.types import CallToolResult
 from pydantic import ConfigDict, Field
 
 from adapters.errors import InvalidRequest, from_wire
+from adapters.protocol.content import is_data_uri
 from adapters.protocol.generation import MAX_IMAGES, Generate, Generated, GenerationOptions, ImageFacts
 from adapters.protocol.jobs import JobView
 from adapters.settings import Settings
@@ -101,7 +102,7 @@ def _parts(images: list[str] | None, video: str | None, grants: Grants) -> list[
             raise InvalidRequest("a video is read from a file; save it, and give its absolute path")
         return [{"type": "video", "source": str(opened(video, grants, MOST_VIDEO_BYTES))}]
     given = images or []
-    if sum(len(image) for image in given if image.startswith("data:")) > MOST_DATA:
+    if sum(len(image) for image in given if is_data_uri(image)) > MOST_DATA:
         raise InvalidRequest(
             f"the data URIs have over {MOST_DATA} characters together; save the pictures to files and give their paths"
         )
@@ -110,7 +111,7 @@ def _parts(images: list[str] | None, video: str | None, grants: Grants) -> list[
 
 def _source(image: str, grants: Grants) -> str:
     """Return a data URI or an address as it is, a path resolved: the engine opens that very path, and follows no link."""
-    if image.startswith(("data:", "http://", "https://")):
+    if is_data_uri(image) or image.startswith(("http://", "https://")):
         return image
     return str(opened(image, grants, MOST_BYTES))
 

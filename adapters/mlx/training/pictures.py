@@ -22,7 +22,7 @@ from adapters.mlx.text.template_probes import form_of
 from adapters.mlx.training.batches import Batch, make_batch
 from adapters.mlx.training.evaluation import Question
 from adapters.mlx.training.examples import Example, Fitted, answer_of, fit
-from adapters.protocol.content import TextPart, parts_of
+from adapters.protocol.content import TextPart, is_data_uri, parts_of
 
 _MOST_KEPT = 1 << 30
 # Which tokens are text and which a picture's; the language model itself reads them, too.
@@ -83,7 +83,7 @@ def _in_words(message: dict[str, Any]) -> dict[str, Any]:
 
 def _resolved(source: str) -> str:
     """Return a data URI or an address as it is, and a file by its real path: no link in it is followed later."""
-    return source if source.startswith("data:") or is_address(source) else str(Path(source).resolve())
+    return source if is_data_uri(source) or is_address(source) else str(Path(source).resolve())
 
 
 class Embeddings:

@@ -8,8 +8,9 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from adapters.errors import FileRefused
 from adapters.media.images import MOST_PIXELS_SEEN, open_picture, read_data_uri, read_image
@@ -84,7 +85,7 @@ def test_a_transparent_picture_stands_on_white() -> None:
 
 def test_sixteen_bits_become_eight() -> None:
     grey = read_image(encoded(Image.new("I;16", (9, 9), 0x8000), "PNG"), "x").image.getpixel((4, 4))
-    assert grey == (127, 127, 127)
+    assert grey == (128, 128, 128)
 
 
 def test_equal_files_have_equal_digests_and_others_do_not() -> None:
@@ -150,7 +151,7 @@ def test_a_data_uri_gives_its_bytes() -> None:
         "data:image/png;base64,@@@@",
         "data:text/plain;base64,aGVsbG8=",
         "data:image/png;base64",
-        "data:image/png;base64,abc",
+        "data:image/png;base64,abcde",
     ],
 )
 def test_a_data_uri_that_is_none_is_refused(uri: str) -> None:
@@ -173,3 +174,80 @@ def test_a_picture_is_not_opened_through_a_link_nor_fetched(tmp_path: Path) -> N
     for address in ("http://example.com/a.png", "https://example.com/a.png"):
         with pytest.raises(FileRefused, match="is an address, and none is fetched here"):
             open_picture(address)
+
+
+def disc(least: float, most: float, dtype: type) -> Image.Image:
+    """A dark disc on a light ground, in values from `least` to `most`."""
+    rows, columns = np.mgrid[:60, :60]
+    return Image.fromarray(np.where((rows - 30) ** 2 + (columns - 30) ** 2 < 400, least, most).astype(dtype))
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "dtype"),
+    [
+        (0, 2**31 - 1, np.int32), (-5000, 90_000, np.int32), (0, 255, np.int32), (0, 65535, np.uint16),
+        (0.0, 1.0, np.float32), (0.0, 255.0, np.float32), (-3e8, 4e9, np.float32),
+    ],
+)  # fmt: skip
+def test_values_of_any_width_are_shown_as_a_viewer_shows_them(least: float, most: float, dtype: type) -> None:
+    image = read_image(encoded(disc(least, most, dtype), "TIFF"), "disc.tif").image
+    assert image.getpixel((30, 30)) == (0, 0, 0)
+    assert image.getpixel((1, 1)) == (255, 255, 255)
+
+
+def test_shades_of_32_bits_without_a_sign_are_not_turned_over() -> None:
+    image = read_image(encoded(disc(64_000_000, 4_187_483_648 - 2**32, np.int32), "TIFF"), "disc.tif").image
+    assert image.getpixel((30, 30)) == (4, 4, 4)
+    assert image.getpixel((1, 1)) == (249, 249, 249)
+
+
+def test_values_that_are_no_numbers_are_dark() -> None:
+    image = disc(float("nan"), 1.0, np.float32)
+    assert read_image(encoded(image, "TIFF"), "disc.tif").image.getpixel((30, 30)) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(("colour", "ground"), [((255, 255, 255), 0), ((200, 20, 20), 255), ((0, 0, 0), 255)])
+def test_what_is_transparent_is_laid_on_a_ground_on_which_the_rest_is_seen(
+    colour: tuple[int, int, int], ground: int
+) -> None:
+    image = Image.new("RGBA", (20, 20), (255, 255, 255, 0))
+    image.paste((*colour, 255), (5, 5, 15, 15))
+    seen = read_image(encoded(image, "PNG"), "logo.png").image
+    assert seen.getpixel((0, 0)) == (ground,) * 3
+    assert seen.getpixel((10, 10)) == colour
+
+
+def test_a_colour_profile_is_applied_and_a_damaged_one_left_out() -> None:
+    # A profile by which the numbers of red mean blue.
+    swapped = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = swapped.replace(b"rXYZ", b"----", 1).replace(b"bXYZ", b"rXYZ", 1).replace(b"----", b"bXYZ", 1)
+    applied = read_image(encoded(square(), "PNG", icc_profile=swapped), "p.png").image
+    red, _, blue = applied.getpixel((5, 5))  # pyright: ignore[reportGeneralTypeIssues]
+    assert (red < 20, blue > 240) == (True, True)
+    damaged = read_image(encoded(square(), "PNG", icc_profile=b"no profile"), "p.png").image
+    assert damaged.getpixel((5, 5)) == (255, 0, 0)
+
+
+def test_a_jpeg_without_its_last_bytes_is_read_and_half_of_one_refused() -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (400, 300, 3), np.uint8))
+    content = encoded(noise, "JPEG")
+    for lost in (1, 2, 20):
+        assert read_image(content[:-lost], "cut.jpg").image.size == (300, 400)
+    with pytest.raises(FileRefused, match=r"cut\.jpg is damaged"):
+        read_image(content[: len(content) // 2], "cut.jpg")
+
+
+def test_data_uris_are_read_as_programs_write_them() -> None:
+    content = encoded(square(), "PNG")
+    plain = base64.b64encode(content).decode()
+    for uri in (
+        "data:image/png;base64," + base64.encodebytes(content).decode(),
+        "data:image/png;base64, " + plain,
+        "data:image/png;base64," + base64.urlsafe_b64encode(content).decode(),
+        "data:image/png;base64," + plain.rstrip("="),
+        "data:application/octet-stream;base64," + plain,
+        "DATA:IMAGE/PNG;BASE64," + plain,
+    ):
+        assert open_picture(uri).format == "PNG"
+    with pytest.raises(FileRefused, match="is not base64"):
+        read_data_uri("data:image/png;base64,a*b", "it")
