@@ -34,7 +34,7 @@ from mcp_server.notices import NOTICES
 from mcp_server.prompts import add_prompts
 from mcp_server.resources import add_resources, library_resources
 from mcp_server.tools import ALL_TOOLS, ToolDefinition
-from mcp_server.ways_out import for_client
+from mcp_server.ways_out import for_client, shortened
 
 NAME = "mcp-server-mlx"
 TITLE = "MLX on this machine"
@@ -60,7 +60,7 @@ class Server(MCPServer[Any]):
     async def call_tool(self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None) -> Any:
         tool = next((tool for tool in await self.list_tools() if tool.name == name), None)
         if tool is None:
-            raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {name}")
+            raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {shortened(name, 200)}")
         try:
             return _whole(await super().call_tool(name, arguments, context))
         except UnexpectedToolError as error:
@@ -73,7 +73,7 @@ class Server(MCPServer[Any]):
                 raise ToolError(
                     whole_text(f"{name}: {describe(cause, list(tool.input_schema['properties']))}")
                 ) from cause
-            text = for_client(cause) if isinstance(cause, ToolError | ServerError) else str(error)
+            text = for_client(cause) if isinstance(cause, ToolError | ServerError) else shortened(str(error))
             raise ToolError(whole_text(text)) from cause
 
     async def list_resources(self) -> list[Resource]:
@@ -97,7 +97,7 @@ def describe(error: ValidationError, known: Sequence[str]) -> str:
     """Return what is wrong with arguments, each by its name and the value that was given. `known` are the tool's own."""
     lines = []
     for problem in error.errors(include_url=False)[:8]:
-        where = ".".join(map(str, problem["loc"])) or "arguments"
+        where = shortened(".".join(map(str, problem["loc"])) or "arguments", 80)
         given = repr(problem["input"])
         shown = f" (given {given[:80]}{'…' if len(given) > 80 else ''})" if problem["type"] != "missing" else ""
         if problem["type"] == "extra_forbidden":
@@ -107,8 +107,8 @@ def describe(error: ValidationError, known: Sequence[str]) -> str:
         elif problem["type"] == "list_type":
             lines.append(f"{where} is no list{shown}; write it in brackets, as a JSON list")
         else:
-            lines.append(f"{where}: {problem['msg'].removeprefix('Value error, ')}{shown}")
-    return "; ".join(lines)
+            lines.append(f"{where}: {shortened(problem['msg'].removeprefix('Value error, '), 500)}{shown}")
+    return shortened("; ".join(lines))
 
 
 def make_server(settings: Settings) -> Server:

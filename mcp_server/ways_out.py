@@ -69,10 +69,21 @@ WAYS_OUT: dict[type[ServerError], WayOut] = {
 }
 
 
+MOST_CHARACTERS = 2_000
+
+
 def for_client(error: BaseException) -> str:
-    """Return the whole message for an MCP client: what was wrong, and the tool that leads on."""
+    """Return the message for an MCP client: what was wrong, and the tool that leads on. One too long is cut."""
     way = _way_out(error)
-    return _whole(error, way.client if way else "")
+    return shortened(_whole(error, way.client if way else ""))
+
+
+def shortened(text: str, most: int = MOST_CHARACTERS) -> str:
+    """Return a text of at most `most` characters: of a longer one the beginning and the end, where the way out is."""
+    if len(text) <= most:
+        return text
+    end = most // 2
+    return f"{text[: most - end - 1]}…{text[-end:]}"
 
 
 def for_person(error: BaseException) -> str:

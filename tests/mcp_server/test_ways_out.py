@@ -4,7 +4,7 @@ import pytest
 
 from adapters import errors
 from adapters.errors import ServerError, from_wire, to_wire
-from mcp_server.ways_out import WAYS_OUT, error_text, for_client, for_person
+from mcp_server.ways_out import MOST_CHARACTERS, WAYS_OUT, error_text, for_client, for_person
 from tests.running import Home, text
 
 CLIENT: dict[type[ServerError], str] = {
@@ -81,6 +81,23 @@ async def test_a_client_reads_the_way_out_of_calls_that_fail(shared_home: Home) 
             result = await client.call_tool(tool, arguments)
             assert result.is_error
             assert any(words in text(result) for words in way_out.split("|")), text(result)
+
+
+def test_a_message_that_is_too_long_keeps_its_beginning_and_its_way_out() -> None:
+    told = for_client(errors.NoSuchModel(f"there is no model {'x' * 4_000_000}"))
+    assert len(told) == MOST_CHARACTERS
+    assert told.startswith("there is no model xxx")
+    assert told.endswith("list-library with kind 'models' shows all models")
+
+
+@pytest.mark.anyio
+async def test_a_value_that_is_too_long_does_not_come_back_whole(shared_home: Home) -> None:
+    long = "x" * 1_000_000
+    async with shared_home.client() as client:
+        for arguments in ({"prompt": "Hi", "model": f"/{long}"}, {"prompt": "Hi", long: 1}, {"prompt": [long]}):
+            result = await client.call_tool("generate", arguments)
+            assert result.is_error
+            assert len(text(result)) < 2 * MOST_CHARACTERS
 
 
 def test_a_person_reads_the_way_out_of_commands_that_fail(shared_home: Home) -> None:
