@@ -7,15 +7,16 @@ import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import uvicorn
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp_types import jsonrpc_message_adapter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapters.errors import InvalidRequest
 from adapters.protocol.surrogates import whole_json
 from mcp_server.connection import CURRENT, Connection
+from mcp_server.envelope import fault
 from mcp_server.http import DEFAULT_PORT, connections
 from mcp_server.http.names import Names, named
 from mcp_server.http.token import TokenCheck
@@ -107,8 +108,12 @@ class Guarded:
         if body is None:
             await _refused(scope, receive, send, 413, _TOO_LARGE)
         elif body is not _GONE:
+            body, wrong = _examined(whole_json(body))
+            if wrong is not None:
+                await _answered(send, 400, wrong, (b"content-type", b"application/json"))
+                return
             CURRENT.set(self._connection)
-            await self._app(scope, _replayed(whole_json(body), receive), send)
+            await self._app(scope, _replayed(body, receive), send)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         """Return the status and the reason for a request that is not answered."""
@@ -157,6 +162,18 @@ async def _body(receive: Receive) -> bytes | None:
             return bytes(gathered)
 
 
+def _examined(body: bytes) -> tuple[bytes, bytes | None]:
+    """Return the body to hand on, and the answer to a message that is wrong. What is no message the SDK answers."""
+    try:
+        message = jsonrpc_message_adapter.validate_json(body, by_name=False)
+        before = getattr(message, "params", None)
+        wrong = fault(message, body)
+    except (ValueError, RecursionError):
+        return body, None
+    changed = getattr(message, "params", None) is not before
+    return (message.model_dump_json(by_alias=True, exclude_unset=True).encode() if changed else body), wrong
+
+
 def _replayed(body: bytes, receive: Receive) -> Receive:
     """Return what gives the body again, and then whatever comes after it."""
     left = [body]
@@ -176,12 +193,16 @@ async def _refused(scope: Scope, receive: Receive, send: Send, status: int, reas
             async with asyncio.timeout(_DRAIN_SECONDS):
                 while (await receive()).get("more_body", False):
                     pass
-    headers: list[Any] = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
+    await _answered(send, status, f"{reason}\n".encode(), *headers)
+
+
+async def _answered(send: Send, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
     start: Message = {"type": "http.response.start", "status": status, "headers": headers}
     await send(start)
-    await send({"type": "http.response.body", "body": f"{reason}\n".encode()})
+    await send({"type": "http.response.body", "body": body})
 
 
 class _Server(uvicorn.Server):
