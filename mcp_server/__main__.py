@@ -7,6 +7,14 @@ _FOR_A_PERSON = ("--help", "-h", "--version", "--install-completion", "--show-co
 
 
 def main() -> int:
+    """Run as the shim or as a command. Ctrl-C ends either without a word, at whatever moment it comes."""
+    try:
+        return _run()
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run() -> int:
     arguments = sys.argv[1:]
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in _FOR_A_PERSON):
         # Only this: a client's every start pays for what is imported here.

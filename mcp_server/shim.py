@@ -60,6 +60,7 @@ class Shim:
         self._greeting = greeting
         self._sending = threading.Lock()  # held to send to the host, and throughout a reconnection
         self._noting = threading.Lock()  # held for moments only: an answer never waits for a large line to be sent
+        self._answered = threading.Condition(self._noting)
         self._host, self._incoming = self._greet()
         self._opening: list[bytes] = []  # the lines of the initialize handshake, to repeat to a new host
         self._under_way: dict[str, Request] = {}  # by the request's id, as JSON
@@ -158,6 +159,7 @@ class Shim:
                     # The host has ended. The thread that reads sees it too, and brings the line to the next one.
                     self._undelivered.append(line)
                 self._note_request(line)  # after it was sent: the host is at work meanwhile
+        self._await_answers()
         self._client_gone = True
         with self._sending:
             try:
@@ -166,6 +168,13 @@ class Shim:
                 os._exit(0)
         time.sleep(_LAST_WORDS_SECONDS)
         os._exit(0)
+
+    def _await_answers(self) -> None:
+        """Wait for what was asked before standard input ended, as a pipe's does, but not longer than the last words."""
+        with self._noting:
+            sent = max((request.sent for request in self._under_way.values()), default=0.0)
+            left = sent + _LAST_WORDS_SECONDS - time.monotonic()
+            self._answered.wait_for(lambda: not self._under_way, max(0.0, left))
 
     def _note_request(self, line: bytes) -> None:
         message = _parsed(line)
@@ -194,6 +203,7 @@ class Shim:
         with self._noting:
             if self._under_way.pop(number, None) is None:
                 self._answered_early.add(number)
+            self._answered.notify_all()
         result = message.get("result")
         if isinstance(result, dict) and isinstance(result.get("tools"), list):
             self._note_tools(result["tools"])

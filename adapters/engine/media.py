@@ -7,9 +7,9 @@ from typing import Any
 
 from adapters.errors import FileRefused
 from adapters.media.fetch import fetch_image
-from adapters.media.images import Picture, is_address, open_picture, read_image
+from adapters.media.images import Picture, open_picture, read_image
 from adapters.media.video import Video, read_video
-from adapters.protocol.content import ImagePart, VideoPart, media_of
+from adapters.protocol.content import ImagePart, VideoPart, is_address, media_of
 from adapters.protocol.generation import Generate, ImageFacts
 from adapters.settings import Settings
 

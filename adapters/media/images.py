@@ -22,7 +22,7 @@ from adapters.files import open_file
 from adapters.media.containers import container_of
 from adapters.media.jpeg_end import with_end
 from adapters.media.shades import bits_of, to_rgb
-from adapters.protocol.content import is_data_uri
+from adapters.protocol.content import is_address, is_data_uri
 
 MOST_BYTES = 64 << 20
 MOST_PIXELS = 100_000_000
@@ -101,11 +101,6 @@ def open_picture(source: str) -> Picture:
         raise FileRefused(f"{source[:200]} is an address, and none is fetched here; save the picture to a file")
     with open(open_file(Path(source), MOST_BYTES), "rb") as file:
         return read_image(file.read(MOST_BYTES + 1), source)
-
-
-def is_address(source: str) -> bool:
-    """Return whether a picture is named by an address of the web."""
-    return source.startswith(("http://", "https://"))
 
 
 def read_data_uri(uri: str, name: str) -> bytes:

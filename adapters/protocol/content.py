@@ -66,3 +66,8 @@ Message = Annotated[dict[str, Any], AfterValidator(_check_message)]
 def is_data_uri(source: str) -> bool:
     """Return whether the source of a picture is the picture itself, written as an address."""
     return source[:5].lower() == "data:"
+
+
+def is_address(source: str) -> bool:
+    """Return whether the source of a picture is an address of the web."""
+    return source[:8].lower().startswith(("http://", "https://"))

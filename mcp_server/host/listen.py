@@ -24,6 +24,7 @@ from adapters.protocol.wire import json_of
 from adapters.settings import Settings, for_client
 from adapters.sockets import LINE_LIMIT, is_own_user
 from mcp_server.connection import CURRENT, Connection
+from mcp_server.envelope import fault
 from mcp_server.host.library_watch import watch_library
 from mcp_server.request_id import request_id
 from mcp_server.server import make_server
@@ -140,9 +141,14 @@ async def serve_session(connection: Connection, reader: asyncio.StreamReader, wr
                 if behind > _MOST_BEHIND:
                     await drained.wait()
                 try:
-                    message = mcp_types.jsonrpc_message_adapter.validate_json(whole_json(line), by_name=False)
+                    whole = whole_json(line)
+                    message = mcp_types.jsonrpc_message_adapter.validate_json(whole, by_name=False)
+                    wrong = fault(message, whole)
                 except (ValueError, RecursionError) as error:
                     writer.write(parse_error(error, line))
+                    continue
+                if wrong is not None:
+                    writer.write(wrong)
                     continue
                 with contextlib.suppress(anyio.BrokenResourceError):
                     await to_server.send(SessionMessage(message))

@@ -7,18 +7,18 @@ import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import uvicorn
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-from mcp.server.transport_security import TransportSecuritySettings
+from mcp_types import jsonrpc_message_adapter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from adapters.errors import InvalidRequest
 from adapters.protocol.surrogates import whole_json
 from mcp_server.connection import CURRENT, Connection
-from mcp_server.http import DEFAULT_PORT
+from mcp_server.envelope import fault
+from mcp_server.http import DEFAULT_PORT, connections
+from mcp_server.http.names import Names, named
 from mcp_server.http.token import TokenCheck
 from mcp_server.server import make_server
 
@@ -28,15 +28,16 @@ PATH = "/mcp"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # A call may hold pictures as data URIs; files go by path.
 LARGEST_BODY = 32 << 20
-MOST_CONNECTIONS = 512
-# How many connections may wait to be accepted. asyncio accepts all of them before it closes one that is too many: with
-# uvicorn's 2048 a flood takes every descriptor that the process has, and each failure to accept is logged.
-_BACKLOG = 128
-# Within which a connection must have sent a request, in seconds; and how long a session may rest.
-_REQUEST_SECONDS = 15.0
+# How many connections may wait to be accepted.
+_QUEUE = 1024
+# How long a session may rest, in seconds; and how long a refused request may go on being sent, so that its sender is
+# done with it and reads the answer.
 _SESSION_IDLE_SECONDS = 1800.0
+_DRAIN_SECONDS = 3.0
 _ENDING_SECONDS = 3
 _NOTE_SECONDS = 10.0
+_TOO_LARGE = f"the body has over {LARGEST_BODY} bytes; give large files by path"
+_GONE = b"(gone)"  # told apart by identity
 
 
 @dataclass(frozen=True)
@@ -54,21 +55,17 @@ class Address:
                 "--http-host NAME, or leave --address out"
             )
 
+        for name in self.names:
+            named(name)
+
     @property
     def url(self) -> str:
-        name = self.names[0] if self.names else self.host
-        return f"http://{f'[{name}]' if ':' in name else name}:{self.port}{PATH}"
+        place = named(self.names[0] if self.names else self.host)
+        return f"http://{place.host}:{place.port or self.port}{PATH}"
 
-    def security(self) -> TransportSecuritySettings:
-        """Return the Host and Origin headers that are answered: pages of other sites are refused, whatever name leads
-        here.
-        """
-        names = [*(("127.0.0.1", "localhost", "[::1]") if self.host in LOOPBACK else ()), *self.names]
-        hosts = [entry for name in names for entry in (name, f"{name}:*")]
-        return TransportSecuritySettings(
-            allowed_hosts=hosts,
-            allowed_origins=[f"{scheme}://{host}" for scheme in ("http", "https") for host in hosts],
-        )
+    def answered(self) -> Names:
+        """Return the names that are answered: pages of other sites are refused, whatever name leads here."""
+        return Names(named(name) for name in (*(LOOPBACK if self.host in LOOPBACK else ()), *self.names))
 
     def bind(self) -> socket.socket:
         """Return a listening socket there. Raises InvalidRequest when the port or address cannot be had."""
@@ -77,7 +74,7 @@ class Address:
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind((self.host, self.port))
-            listening.listen(_BACKLOG)
+            listening.listen(_QUEUE)
         except OSError as error:
             listening.close()
             raise InvalidRequest(
@@ -87,27 +84,57 @@ class Address:
 
 
 class Guarded:
-    """The application for those who show the token. Each request belongs to the connection of HTTP clients."""
+    """The application for those who ask by a right name and show the token. Each request belongs to the connection of
+    HTTP clients.
+    """
 
-    def __init__(self, app: ASGIApp, check: TokenCheck, connection: Connection) -> None:
-        self._app, self._check, self._connection = app, check, connection
+    def __init__(self, app: ASGIApp, check: TokenCheck, names: Names, connection: Connection) -> None:
+        self._app, self._check, self._names, self._connection = app, check, names, connection
         self._strangers, self._noted = 0, -_NOTE_SECONDS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        if scope["path"] != PATH:
-            await _refused(send, 404, f"there is nothing here; MCP is at {PATH}")
-        elif not self._check(dict(scope["headers"]).get(b"authorization", b"")):
-            self._note_stranger(scope.get("client"))
-            await _refused(
-                send,
-                401,
-                "the token is missing or not this server's; send `Authorization: Bearer TOKEN` with the token that `mcp-server-mlx token` shows",
-            )
-        else:
+        if refusal := self._refusal(scope):
+            await _refused(scope, receive, send, *refusal)
+            return
+        try:
+            async with asyncio.timeout(connections.BODY_SECONDS):
+                body = await _body(receive)
+        except TimeoutError:
+            late = f"the body did not come within {connections.BODY_SECONDS:g} seconds; send it with the request"
+            await _refused(scope, receive, send, 408, late, drain=False)
+            return
+        if body is None:
+            await _refused(scope, receive, send, 413, _TOO_LARGE)
+        elif body is not _GONE:
+            body, wrong = _examined(whole_json(body))
+            if wrong is not None:
+                await _answered(send, 400, wrong, (b"content-type", b"application/json"))
+                return
             CURRENT.set(self._connection)
-            await self._app(scope, _whole_body(receive), send)
+            await self._app(scope, _replayed(body, receive), send)
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        """Return the status and the reason for a request that is not answered."""
+        if scope["path"] != PATH:
+            return 404, f"there is nothing here; MCP is at {PATH}"
+        if not self._names.answer_to(_values(scope, b"host")):
+            return 421, "this server does not answer to that Host; --http-host NAME adds a name to `serve --http`"
+        if not self._names.let_in(_values(scope, b"origin")):
+            return 403, "pages of that Origin are not answered; --http-host NAME adds a name to `serve --http`"
+        shown = _values(scope, b"authorization")
+        if len(shown) != 1 or not self._check(shown[0]):
+            self._note_stranger(scope.get("client"))
+            return 401, (
+                "the token is missing or not this server's; send `Authorization: Bearer TOKEN` with the token that `mcp-server-mlx token` shows"
+            )
+        if not scope["state"][connections.ADMIT]():
+            return 503, f"{connections.MOST_CONNECTIONS} connections are open already; close some"
+        length = _values(scope, b"content-length")
+        if length and (len(length[0]) > 15 or int(length[0]) > LARGEST_BODY):
+            return 413, _TOO_LARGE
+        return None
 
     def _note_stranger(self, client: object) -> None:
         """Once in a while: a stranger must not fill the log."""
@@ -117,60 +144,78 @@ class Guarded:
             self._noted, self._strangers = time.monotonic(), 0
 
 
-def _whole_body(receive: Receive) -> Receive:
-    """Return the request's body at once, with U+FFFD for lone surrogates. One that is too large passes as it comes."""
-    gathered, size, passing = list[bytes](), 0, False
+def _values(scope: Scope, name: bytes) -> list[bytes]:
+    return [value for key, value in scope["headers"] if key == name]
 
-    async def whole() -> Message:
-        nonlocal size, passing
-        while not passing:
-            message = await receive()
-            if message["type"] != "http.request":
-                return message
-            gathered.append(message.get("body", b""))
-            size += len(gathered[-1])
-            more = message.get("more_body", False)
-            passing = not more or size > LARGEST_BODY
-            if passing:
-                body = b"".join(gathered)
-                gathered.clear()
-                return {"type": "http.request", "body": body if more else whole_json(body), "more_body": more}
+
+async def _body(receive: Receive) -> bytes | None:
+    """Return the request's body; None for one that is too large, _GONE when its sender has gone."""
+    gathered = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return _GONE
+        gathered += message.get("body", b"")
+        if len(gathered) > LARGEST_BODY:
+            return None
+        if not message.get("more_body", False):
+            return bytes(gathered)
+
+
+def _examined(body: bytes) -> tuple[bytes, bytes | None]:
+    """Return the body to hand on, and the answer to a message that is wrong. What is no message the SDK answers."""
+    try:
+        message = jsonrpc_message_adapter.validate_json(body, by_name=False)
+        before = getattr(message, "params", None)
+        wrong = fault(message, body)
+    except (ValueError, RecursionError):
+        return body, None
+    changed = getattr(message, "params", None) is not before
+    return (message.model_dump_json(by_alias=True, exclude_unset=True).encode() if changed else body), wrong
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """Return what gives the body again, and then whatever comes after it."""
+    left = [body]
+
+    async def again() -> Message:
+        if left:
+            return {"type": "http.request", "body": left.pop(), "more_body": False}
         return await receive()
 
-    return whole
+    return again
 
 
-async def _refused(send: Send, status: int, reason: str) -> None:
-    headers: list[Any] = [(b"content-type", b"text/plain; charset=utf-8")]
+async def _refused(scope: Scope, receive: Receive, send: Send, status: int, reason: str, *, drain: bool = True) -> None:
+    """Answer, and close the connection. What is still being sent is read a while, since a sender reads afterwards."""
+    if drain and not _values(scope, b"expect"):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                while (await receive()).get("more_body", False):
+                    pass
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
+    await _answered(send, status, f"{reason}\n".encode(), *headers)
+
+
+async def _answered(send: Send, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
     start: Message = {"type": "http.response.start", "status": status, "headers": headers}
     await send(start)
-    await send({"type": "http.response.body", "body": f"{reason}\n".encode()})
-
-
-class _Protocol(H11Protocol):
-    """A connection that is closed when it asks for nothing, or is one too many: uvicorn bounds requests only."""
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        if len(self.connections) > MOST_CONNECTIONS:
-            transport.abort()
-            return
-        self._waiting = self.loop.call_later(_REQUEST_SECONDS, self._asked_nothing)
-
-    def _asked_nothing(self) -> None:
-        if self.cycle is None:
-            self.transport.abort()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if (waiting := getattr(self, "_waiting", None)) is not None:
-            waiting.cancel()
-        super().connection_lost(exc)
+    await send({"type": "http.response.body", "body": body})
 
 
 class _Server(uvicorn.Server):
     """uvicorn without handlers of signals: they are the process's."""
+
+    def __init__(self, config: uvicorn.Config, listening: socket.socket) -> None:
+        super().__init__(config)
+        self._listening = listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        # asyncio takes one number for both: how many wait, and how many it accepts at once.
+        self._listening.listen(_QUEUE)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -183,22 +228,23 @@ async def http_front(connection: Connection, address: Address, listening: socket
     CURRENT.set(connection)
     sessions = StreamableHTTPSessionManager(
         app=make_server(connection.settings)._lowlevel_server,  # pyright: ignore[reportPrivateUsage]
-        security_settings=address.security(),
         session_idle_timeout=_SESSION_IDLE_SECONDS,
         max_request_body_size=LARGEST_BODY,
     )
     config = uvicorn.Config(
-        Guarded(sessions.handle_request, TokenCheck(), connection),
-        http=_Protocol,
+        Guarded(sessions.handle_request, TokenCheck(), address.answered(), connection),
+        # uvicorn asks for a class and only calls it.
+        http=connections.Connections().protocol,  # pyright: ignore[reportArgumentType]
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_ENDING_SECONDS,
-        backlog=_BACKLOG,
+        timeout_keep_alive=connections.IDLE_SECONDS,
+        backlog=connections.ACCEPTED_AT_ONCE,
     )
-    server = _Server(config)
+    server = _Server(config, listening)
     async with sessions.run():
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         try:

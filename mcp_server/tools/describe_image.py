@@ -9,7 +9,7 @@ from mcp.types import CallToolResult
 from pydantic import ConfigDict, Field
 
 from adapters.errors import InvalidRequest, from_wire
-from adapters.protocol.content import is_data_uri
+from adapters.protocol.content import is_address, is_data_uri
 from adapters.protocol.generation import MAX_IMAGES, Generate, Generated, GenerationOptions, ImageFacts
 from adapters.protocol.jobs import JobView
 from adapters.settings import Settings
@@ -111,7 +111,7 @@ def _parts(images: list[str] | None, video: str | None, grants: Grants) -> list[
 
 def _source(image: str, grants: Grants) -> str:
     """Return a data URI or an address as it is, a path resolved: the engine opens that very path, and follows no link."""
-    if is_data_uri(image) or image.startswith(("http://", "https://")):
+    if is_data_uri(image) or is_address(image):
         return image
     return str(opened(image, grants, MOST_BYTES))
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.errors import FileRefused, InvalidRequest, from_wire
 from adapters.places import outputs_folder
+from adapters.protocol.content import is_address, is_data_uri
 from adapters.protocol.jobs import JobState, JobView
 from adapters.protocol.transcription import (
     Segment,
@@ -77,7 +78,7 @@ class Transcript(BaseModel):
 async def transcribe(arguments: TranscribeArguments, ctx: Context[Connection, Any]) -> CallToolResult:
     began = time.monotonic()
     connection: Connection = ctx.request_context.lifespan_context
-    if arguments.audio.startswith(("http://", "https://", "data:")):
+    if is_address(arguments.audio) or is_data_uri(arguments.audio):
         raise InvalidRequest("sound is read from a file; save it, and give its absolute path")
     path = await asyncio.to_thread(opened, arguments.audio, connection.grants, MOST_BYTES)
     target = None

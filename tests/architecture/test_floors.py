@@ -28,7 +28,7 @@ MLX = (
     ("adapters.mlx.backend",),
 )
 SERVER = (
-    ("mcp_server.options", "mcp_server.request_id", "mcp_server.sizes", "mcp_server.ways_out"),
+    ("mcp_server.envelope", "mcp_server.options", "mcp_server.request_id", "mcp_server.sizes", "mcp_server.ways_out"),
     ("mcp_server.clients", "mcp_server.grants", "mcp_server.notices"),
     ("mcp_server.connection",),
     ("mcp_server.tools",),

@@ -2,13 +2,14 @@
 
 import json
 import random
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from adapters.sockets import LINE_LIMIT
 from mcp_server.request_id import request_id
-from tests.mcp_server.wire import Wire, wired
+from tests.mcp_server.wire import INITIALIZE, INITIALIZED, Wire, wired
 from tests.running import Home
 
 
@@ -55,6 +56,63 @@ def test_a_request_that_cannot_be_read_is_answered_under_its_id(open_wire: Wire,
     (answer,) = goes_on(open_wire, "after")
     assert answer["id"] == 8
     assert answer["error"]["code"] in (-32600, -32700, -32602)
+
+
+@pytest.mark.parametrize("number", [b"1.0", b"true", b"null", b"[1]", b'{"a":1}'])
+def test_an_id_that_is_none_is_told(open_wire: Wire, number: bytes) -> None:
+    open_wire.send(b'{"jsonrpc":"2.0","method":"tools/list","id":' + number + b"}\n")
+    (answer,) = goes_on(open_wire, "after")
+    assert (answer["id"], answer["error"]["code"]) == (None, -32600)
+    assert "id is" in answer["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "named"),
+    [
+        ("tools/list", {"_meta": {"progressToken": None}}, "_meta.progressToken"),
+        ("tools/list", {"_meta": {"progressToken": True}}, "_meta.progressToken"),
+        ("tools/list", {"_meta": {"progressToken": 1.5}}, "_meta.progressToken"),
+        ("tools/list", {"_meta": []}, "_meta"),
+        ("tools/call", {"name": "list-library", "arguments": "{}"}, "arguments is a text"),
+        ("prompts/get", {"name": "x", "arguments": [1]}, "arguments is a list"),
+        ("initialize", INITIALIZE["params"] | {"clientInfo": {"name": "x"}}, "clientInfo.version"),
+        ("initialize", INITIALIZE["params"] | {"clientInfo": None}, "clientInfo"),
+    ],
+)
+def test_a_wrong_parameter_is_told_by_its_name(open_wire: Wire, method: str, params: dict, named: str) -> None:
+    open_wire.send({"jsonrpc": "2.0", "id": 8, "method": method, "params": params})
+    (answer,) = goes_on(open_wire, "after")
+    assert (answer["id"], answer["error"]["code"]) == (8, -32602)
+    assert named in answer["error"]["message"]
+
+
+def test_the_version_that_has_batches_is_not_agreed_to(shared_home: Home) -> None:
+    with wired(shared_home) as wire:
+        wire.send(INITIALIZE | {"params": INITIALIZE["params"] | {"protocolVersion": "2025-03-26"}})
+        assert wire.receive()["result"]["protocolVersion"] == "2024-11-05"
+        wire.send(INITIALIZED)
+        wire.send([{"jsonrpc": "2.0", "id": 3, "method": "ping"}])
+        (answer,) = goes_on(wire, "after")
+        assert answer["error"]["code"] == -32600
+
+
+def test_a_call_is_answered_though_standard_input_ends_after_it(shared_home: Home) -> None:
+    with wired(shared_home) as wire:
+        call = {"name": "list-library", "arguments": {"kind": "models"}}
+        wire.send(INITIALIZE, INITIALIZED, {"jsonrpc": "2.0", "id": 4, "method": "tools/call", "params": call})
+        assert wire.process.stdin is not None
+        wire.process.stdin.close()
+        assert [wire.receive()["id"], wire.receive()["id"]] == [0, 4]
+        assert wire.process.wait(20) == 0
+
+
+def test_ctrl_c_prints_no_traceback(shared_home: Home) -> None:
+    with wired(shared_home) as wire:
+        wire.start()
+        wire.process.send_signal(signal.SIGINT)
+        assert wire.process.wait(20) in (0, 130)
+        assert wire.process.stderr is not None
+        assert b"Traceback" not in wire.process.stderr.read()
 
 
 def test_a_request_over_the_limit_is_answered_under_its_id(open_wire: Wire) -> None:

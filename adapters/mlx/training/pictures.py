@@ -15,14 +15,14 @@ from mlx.utils import tree_flatten
 
 from adapters.datasets.rows import TrainingRow
 from adapters.errors import FileRefused, InvalidRequest
-from adapters.media.images import is_address, open_picture
+from adapters.media.images import open_picture
 from adapters.mlx.loading import Reader
 from adapters.mlx.text.arrangement import arranged
 from adapters.mlx.text.template_probes import form_of
 from adapters.mlx.training.batches import Batch, make_batch
 from adapters.mlx.training.evaluation import Question
 from adapters.mlx.training.examples import Example, Fitted, answer_of, fit
-from adapters.protocol.content import TextPart, is_data_uri, parts_of
+from adapters.protocol.content import TextPart, is_address, is_data_uri, parts_of
 
 _MOST_KEPT = 1 << 30
 # Which tokens are text and which a picture's; the language model itself reads them, too.
