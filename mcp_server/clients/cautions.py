@@ -29,8 +29,10 @@ def _untrusted(client: KnownClient, folder: Path) -> list[str]:
     if any(folder.is_relative_to(one) for one in trusted):
         return []
     return [
-        f"{client.title} starts no server in a folder that it does not trust, and {folder} is not among those in {path}: "
-        "say /permissions trust in a session there."
+        (
+            f"{client.title} starts no server in a folder that it does not trust, and {folder} is not among those in {path}: "
+            "say /permissions trust in a session there."
+        )
     ]
 
 
@@ -46,6 +48,8 @@ def _clash(client: KnownClient, name: str, folder: Path, *, in_project: bool) ->
     if other.path == client.path().resolve() and not in_project:
         return []  # the home folder is the project
     return [
-        f"{other.path} has an entry {name!r}, too: within the project {client.title} takes only one of the two. "
-        "Give one another name with --name, or take it out with --remove."
+        (
+            f"{other.path} has an entry {name!r}, too: within the project {client.title} takes only one of the two. "
+            "Give one another name with --name, or take it out with --remove."
+        )
     ]
