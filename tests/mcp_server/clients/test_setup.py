@@ -307,7 +307,9 @@ def test_the_piece_to_paste_is_alone_on_stdout_and_nothing_is_written(client: st
     (servers,) = found.values()
     entry = servers[0] if client == "continue" else servers["mlx"]
     assert is_ours(entry)
-    assert (start_of(entry) or pytest.fail()).env["MCP_SERVER_MLX_HOME"] == str(user.folder)
+    start = start_of(entry)
+    assert start
+    assert start.env["MCP_SERVER_MLX_HOME"] == str(user.folder)
     assert not list((user.folder / "user").iterdir())
 
 
