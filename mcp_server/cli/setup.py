@@ -15,9 +15,11 @@ from adapters.command_line import checked_options, command_line
 from adapters.errors import InvalidRequest
 from adapters.settings import read_settings
 from mcp_server.cli.client_options import with_client_options
+from mcp_server.clients.cautions import cautions
 from mcp_server.clients.configuration import Configuration, configuration
 from mcp_server.clients.entry import make_entry
-from mcp_server.clients.known import CLIENTS, KnownClient, known_client
+from mcp_server.clients.known import ANY_CLIENT, CLIENTS, KnownClient, known_client
+from mcp_server.clients.pieces import piece
 
 console = Console()
 
@@ -37,22 +39,50 @@ def setup(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the difference, and write nothing.")] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Take the entry out.")] = False,
+    approve: Annotated[
+        bool, typer.Option("--approve", help="Let the client run these tools without asking, if its file can say so.")
+    ] = False,
+    printed: Annotated[
+        bool,
+        typer.Option("--print", help="Print the piece to paste; without a client, the one that most clients read."),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Put this server into a client's configuration, or take it out. Shows the difference first; keeps a backup."""
+    known = known_client(client) if client else ANY_CLIENT
+    if printed or known.form == "yaml":
+        if remove or project:
+            raise InvalidRequest(f"the configuration of {known.title} is changed by hand here; leave the option out")
+        _print_piece(known, name, make_entry(known, _words(options), approve=approve))
+        return
     if client is None:
-        if any((options, project, dry_run, remove, yes)):
+        if any((options, project, dry_run, remove, yes, approve)):
             raise InvalidRequest(f"name the client that these options are for: {_NAMES}")
         _overview()
         return
-    found = configuration(known_client(client), project.absolute() if project else None)
+    found = configuration(known, project.absolute() if project else None)
     if remove:
         changed = found.without_entry(name)
     else:
         if not (options.get("allow") or yes or dry_run):
             options["allow"] = _asked_folders()
-        changed = found.with_entry(name, make_entry(found.client, _words(options)))
-    _carry_out(found, changed, dry_run=dry_run, yes=yes)
+        changed = found.with_entry(name, make_entry(known, _words(options), approve=approve))
+    _carry_out(found, changed, name, dry_run=dry_run, yes=yes)
+    if not remove:
+        for said in cautions(known, name, (project or Path.cwd()).absolute(), in_project=project is not None):
+            console.print(said, style="yellow", highlight=False, soft_wrap=True)
+
+
+def _print_piece(client: KnownClient, name: str, entry: dict[str, Any]) -> None:
+    """The piece alone on stdout, so that it can be copied or piped; where it goes on stderr."""
+    if client.form == "yaml":
+        where = (
+            f"{client.title}'s YAML is not written, since its comments could be lost. Paste this into {client.path()}:"
+        )
+    else:
+        where = f"Paste this into {client.path()}:"
+    typer.echo(where, err=True)
+    typer.echo(piece(client, name, entry))
 
 
 def _overview() -> None:
@@ -65,6 +95,8 @@ def _overview() -> None:
 
 
 def _state(client: KnownClient) -> str:
+    if client.form == "yaml":
+        return f"`mcp-server-mlx setup {client.name}` prints what to paste into {client.path()}"
     try:
         found = configuration(client)
         if ours := found.ours():
@@ -103,11 +135,11 @@ def _asked_folders() -> list[Path]:
     return folders
 
 
-def _carry_out(found: Configuration, changed: str, *, dry_run: bool, yes: bool) -> None:
+def _carry_out(found: Configuration, changed: str, name: str, *, dry_run: bool, yes: bool) -> None:
     if changed == found.text:
         console.print(f"{found.path} is as it should be; nothing was changed", highlight=False, soft_wrap=True)
         return
-    difference = found.difference(changed)
+    difference = found.difference(changed, name)
     shown = Syntax(difference, "diff", background_color="default") if console.is_terminal else Text(difference)
     console.print(shown, soft_wrap=True)
     if dry_run:

@@ -14,8 +14,10 @@ from tomlkit.exceptions import TOMLKitError
 from adapters.errors import InvalidRequest
 from adapters.files import write_whole
 from mcp_server.clients import json_text
-from mcp_server.clients.entry import is_ours, merged
+from mcp_server.clients.entry import is_ours
+from mcp_server.clients.entry_shapes import merged
 from mcp_server.clients.known import KnownClient
+from mcp_server.clients.pieces import piece
 
 LARGEST = 16 << 20
 
@@ -78,12 +80,17 @@ class Configuration:
             changed = json_text.without_member(self.text, (self.client.key, name), self._comments)
         return self._checked(changed, {other: entry for other, entry in servers.items() if other != name})
 
-    def difference(self, changed: str) -> str:
-        """Return what would be written, as a unified diff."""
-        lines = difflib.unified_diff(
-            self.text.splitlines(), changed.splitlines(), str(self.path), str(self.path), lineterm="", n=2
-        )
-        return "\n".join(lines)
+    def difference(self, changed: str, name: str) -> str:
+        """Return what would become of the entry of that name, as a unified diff.
+
+        The entry alone: its neighbours may hold keys, and stand on its line.
+        """
+        before, after = (self._shown(text, name) for text in (self.text, changed))
+        return "\n".join(difflib.unified_diff(before, after, str(self.path), str(self.path), lineterm="", n=2))
+
+    def _shown(self, text: str, name: str) -> list[str]:
+        entry = self._parsed(text).get(self.client.key, {}).get(name)
+        return [] if entry is None else piece(self.client, name, entry).splitlines()
 
     def write(self, changed: str) -> Path | None:
         """Write it. Return where the text before is kept. Raises InvalidRequest when it cannot be written."""

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from adapters.errors import InvalidRequest
 from adapters.places import moved
-from mcp_server.clients.known import KnownClient
+from mcp_server.clients.entry_shapes import Start, shaped, start_of
+from mcp_server.clients.known import CLIENTS, KnownClient
 
 COMMAND = "mcp-server-mlx"
 
@@ -22,31 +24,23 @@ def command() -> list[str]:
     return [str(beside)] if beside.exists() else [sys.executable, "-P", "-m", "mcp_server"]
 
 
-def make_entry(client: KnownClient, options: Sequence[str]) -> dict[str, Any]:
+def make_entry(client: KnownClient, options: Sequence[str], *, approve: bool = False) -> dict[str, Any]:
     """Return what the client is to start, with its own deadline unless the options have one, and where things are if
-    moved.
+    moved. With `approve`, the client runs the tools without asking; raises InvalidRequest if its file cannot say so.
     """
-    first, *rest = command()
+    if approve and not client.approving:
+        able = ", ".join(one.name for one in CLIENTS if one.approving)
+        raise InvalidRequest(f"{client.title} has no word for --approve in its file; {able} have")
     given = list(options)
     if "--reply-within" not in given:
         given += ["--reply-within", str(client.reply_within)]
     # The same for all clients, or they would share neither an engine nor the models.
-    return client.beside | {"command": first, "args": [*rest, *given]} | ({"env": moved()} if moved() else {})
+    start = shaped(client.shape, Start((*command(), *given), moved()))
+    return client.beside | start | (client.approving if approve else {})
 
 
 def is_ours(entry: Any) -> bool:
-    """Return whether an entry starts this server, in whichever installation."""
-    if not isinstance(entry, dict):
-        return False
-    arguments = entry.get("args")
-    words = [entry.get("command"), *(arguments if isinstance(arguments, list) else [])]
-    names = [Path(word).name for word in words if isinstance(word, str)]
+    """Return whether an entry starts this server, in whichever installation and shape."""
+    start = start_of(entry)
+    names = [Path(word).name for word in start.words] if start else []
     return COMMAND in names or "mcp_server" in names
-
-
-def merged(old: Any, new: dict[str, Any]) -> dict[str, Any]:
-    """Return the new entry, with what the old one had besides: what a person switched off stays off."""
-    if not isinstance(old, dict):
-        return new
-    env = old["env"] | new.get("env", {}) if isinstance(old.get("env"), dict) else new.get("env")
-    return old | new | ({"env": env} if env else {})

@@ -5,6 +5,7 @@ import os
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 from adapters import __version__
@@ -14,7 +15,9 @@ from adapters.models.starters import STARTER_NAMES
 from adapters.places import moved
 from adapters.protocol.generation import Generate, Generated
 from adapters.sockets import SocketFolderError, socket_folder, socket_path
+from mcp_server.clients.cautions import cautions
 from mcp_server.clients.configuration import configuration
+from mcp_server.clients.entry_shapes import start_of
 from mcp_server.clients.known import CLIENTS, KnownClient
 from mcp_server.doctor.finding import Finding
 from mcp_server.host.launch import host_process
@@ -81,6 +84,8 @@ async def client_entries() -> AsyncIterator[Finding]:
     """Yield every client's configuration that is there, and whether its entries of this server start."""
     seen = 0
     for client in CLIENTS:
+        if client.form == "yaml":
+            continue
         try:
             found = configuration(client)
             if not found.there:
@@ -98,6 +103,8 @@ async def client_entries() -> AsyncIterator[Finding]:
             )
         for name, entry in entries.items():
             yield await _entry(client, name, entry)
+            if said := cautions(client, name, Path.cwd(), in_project=False):
+                yield Finding.note(client.title, f"{name}: {' '.join(said)}")
     if not seen:
         yield Finding.note("clients", "no configuration of a known client was found", "mcp-server-mlx setup CLIENT")
 
@@ -105,19 +112,21 @@ async def client_entries() -> AsyncIterator[Finding]:
 async def _entry(client: KnownClient, name: str, entry: dict[str, Any]) -> Finding:
     """Start an entry as its client would, and ask for its tools."""
     again = f"mcp-server-mlx setup {client.name}" + (f" --name {name}" if name != "mlx" else "")
-    command, arguments = entry.get("command"), entry.get("args") or []
-    if not isinstance(command, str) or not os.path.isabs(command):
+    start = start_of(entry)
+    if start is None or not os.path.isabs(start.words[0]):
+        said = start.words[0] if start else None
         return Finding.problem(
-            client.title, f"{name}: its command {command!r} is not absolute; clients may not find it", again
+            client.title, f"{name}: its command {said!r} is not absolute; clients may not find it", again
         )
+    command, *arguments = start.words
     if not os.access(command, os.X_OK):
         return Finding.problem(client.title, f"{name}: there is no program {command}", again)
     began = time.monotonic()
     try:
-        tools = await _tools(command, [str(word) for word in arguments], entry.get("env") or {})
+        tools = await _tools(command, arguments, start.env)
     except _NotStarted as error:
         return Finding.problem(client.title, f"{name}: does not start: {error}", again)
-    took, given = time.monotonic() - began, entry.get("env") or {}
+    took, given = time.monotonic() - began, start.env
     if elsewhere := [f"{variable}={value}" for variable, value in moved().items() if given.get(variable) != value]:
         return Finding.note(
             client.title, f"{name}: starts, and does not know of {elsewhere[0]}: it looks for things elsewhere", again

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from mcp import Client, StdioServerParameters
 
 from mcp_server.clients.configuration import configuration
 from mcp_server.clients.entry import is_ours
+from mcp_server.clients.entry_shapes import start_of
 from mcp_server.clients.known import CLIENTS, known_client
 from tests.running import Home
 
@@ -27,7 +29,10 @@ def user(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
     """A user whose home folder is empty; this process sees it, too."""
     (own_home.folder / "user").mkdir()
     monkeypatch.setenv("HOME", str(own_home.folder / "user"))
-    for variable in ("CLAUDE_CONFIG_DIR", "CODEX_HOME"):
+    for variable in (
+        "CLAUDE_CONFIG_DIR", "CODEX_HOME", "COPILOT_HOME", "CLINE_DIR", "CLINE_DATA_DIR", "CLINE_MCP_SETTINGS_PATH",
+        "OPENCODE_CONFIG", "OPENCODE_CONFIG_DIR", "QWEN_HOME", "GEMINI_CLI_HOME", "XDG_CONFIG_HOME", "CONTINUE_GLOBAL_DIR",
+    ):  # fmt: skip
         monkeypatch.delenv(variable, raising=False)
     return own_home
 
@@ -44,15 +49,20 @@ def entry_of(client: str, name: str = "mlx") -> dict[str, Any]:
     return configuration(known_client(client)).servers()[name]
 
 
-@pytest.mark.parametrize("client", [client.name for client in CLIENTS])
+WRITTEN = [client.name for client in CLIENTS if client.form != "yaml"]
+
+
+@pytest.mark.parametrize("client", WRITTEN)
 async def test_the_entry_of_every_client_starts_and_offers_its_tools(client: str, user: Home) -> None:
     ran = setup(user, client, "--yes", "--allow", str(user.folder), "--model", "starter")
     assert ran.returncode == 0, ran.stderr
-    entry = entry_of(client)
-    assert os.path.isabs(entry["command"])
+    start = start_of(entry_of(client))
+    assert start
+    command, *arguments = start.words
+    assert os.path.isabs(command)
     parameters = StdioServerParameters(
         # What a desktop starts it with: hardly any PATH, and its own working directory.
-        command=entry["command"], args=entry["args"], env={"PATH": "/usr/bin:/bin"} | entry["env"], cwd="/",
+        command=command, args=arguments, env={"PATH": "/usr/bin:/bin"} | start.env, cwd="/",
     )  # fmt: skip
     async with Client(parameters) as started:
         assert "generate" in [tool.name for tool in (await started.list_tools()).tools]
@@ -116,7 +126,8 @@ def test_what_else_is_in_the_file_stays_and_a_backup_is_kept(user: Home) -> None
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     (backup,) = path.parent.glob("*.bak")
     assert backup.read_text() == before
-    assert '+        "mlx": {' in ran.stdout
+    assert '+    "mlx": {' in ran.stdout
+    assert "http://x" not in ran.stdout
     assert setup(user, "vscode", "--yes", "--remove").returncode == 0
     assert path.read_text() == before
 
@@ -268,3 +279,83 @@ def test_ours_is_known_in_every_form() -> None:
     assert is_ours({"command": "/usr/bin/uvx", "args": ["mcp-server-mlx", "--offline"]})
     assert not is_ours({"command": "npx", "args": ["other"]})
     assert not is_ours("text")
+
+
+@pytest.mark.parametrize(
+    ("client", "before"),
+    [
+        ("cursor", '{"mcpServers":{"other":{"env":{"KEY":"s3cret"}}}}'),
+        ("codex", '[mcp_servers.other]\nenv={K="s3cret"}\n'),
+    ],
+)
+def test_the_keys_of_other_servers_are_never_shown(client: str, before: str, user: Home) -> None:
+    path_of(client).parent.mkdir(parents=True)
+    path_of(client).write_text(before)
+    for more in ([], ["--remove"]):
+        ran = setup(user, client, "--yes", *more)
+        assert ran.returncode == 0, ran.stderr
+        assert "mlx" in ran.stdout
+        assert "s3cret" not in ran.stdout + ran.stderr
+    assert "s3cret" in path_of(client).read_text()
+
+
+@pytest.mark.parametrize("client", [None, "cursor", "opencode", "continue", "goose"])
+def test_the_piece_to_paste_is_alone_on_stdout_and_nothing_is_written(client: str | None, user: Home) -> None:
+    ran = setup(user, *([client] if client else []), "--print", "--allow", str(user.folder))
+    assert ran.returncode == 0, ran.stderr
+    found = yaml.safe_load(ran.stdout)  # JSON is YAML, too
+    (servers,) = found.values()
+    entry = servers[0] if client == "continue" else servers["mlx"]
+    assert is_ours(entry)
+    start = start_of(entry)
+    assert start
+    assert start.env["MCP_SERVER_MLX_HOME"] == str(user.folder)
+    assert not list((user.folder / "user").iterdir())
+
+
+def test_codex_is_told_to_run_its_tools_only_where_that_is_asked_for(user: Home) -> None:
+    setup(user, "codex", "--yes")
+    assert "default_tools_approval_mode" not in entry_of("codex")
+    setup(user, "codex", "--yes", "--approve")
+    assert entry_of("codex")["default_tools_approval_mode"] == "approve"
+    ran = setup(user, "cursor", "--yes", "--approve")
+    assert ran.returncode == 1
+    assert "no word for --approve" in ran.stderr
+
+
+def test_gemini_cli_follows_its_variable_and_an_untrusted_folder_is_told(
+    user: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GEMINI_CLI_HOME", str(tmp_path))
+    assert "starts no server in a folder" in setup(user, "gemini-cli", "--yes").stdout
+    assert (tmp_path / ".gemini/settings.json").exists()
+    (tmp_path / ".gemini/trustedFolders.json").write_text(json.dumps({str(Path.cwd().parent): "TRUST_FOLDER"}))
+    assert "does not trust" not in setup(user, "gemini-cli", "--yes").stdout
+
+
+def test_two_entries_of_one_name_are_told(user: Home, tmp_path: Path) -> None:
+    assert "too: within" not in setup(user, "claude-code", "--yes").stdout
+    said = setup(user, "claude-code", "--yes", "--project", str(tmp_path)).stdout
+    assert "Claude Code takes only one of the two" in said
+
+
+def test_the_file_with_comments_is_taken_where_there_is_one(user: Home) -> None:
+    folder = user.folder / "user/.config/opencode"
+    folder.mkdir(parents=True)
+    before = '{\n  // mine\n  "mcp": {}\n}\n'
+    (folder / "opencode.jsonc").write_text(before)
+    assert setup(user, "opencode", "--yes").returncode == 0
+    assert "// mine" in (folder / "opencode.jsonc").read_text()
+    assert not (folder / "opencode.json").exists()
+
+
+def test_what_a_person_chose_in_a_nested_entry_stays(user: Home) -> None:
+    setup(user, "cline", "--yes")
+    path = path_of("cline")
+    content = json.loads(path.read_text())
+    content["mcpServers"]["mlx"]["transport"]["env"] = {"MINE": "1"}
+    path.write_text(json.dumps(content))
+    setup(user, "cline", "--yes", "--offline")
+    transport = entry_of("cline")["transport"]
+    assert transport["env"]["MINE"] == "1"
+    assert transport["args"][0] == "--offline"
