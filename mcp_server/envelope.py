@@ -9,6 +9,7 @@ from mcp_types import JSONRPCMessage, JSONRPCNotification, JSONRPCRequest
 _INVALID_REQUEST, _INVALID_PARAMS = -32600, -32602
 # That version has batches, which are not answered here. Its clients know the one before, too.
 _WITH_BATCHES, _BEFORE = "2025-03-26", "2024-11-05"
+_VERSION_OF_REQUEST = "io.modelcontextprotocol/protocolVersion"
 _KINDS = {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list", dict: "an object"}
 
 
@@ -49,7 +50,10 @@ def _problem(method: str, params: Mapping[str, Any]) -> str | None:
     arguments = params.get("arguments")
     if method in ("tools/call", "prompts/get") and not isinstance(arguments, dict | None):
         return f"arguments is {_kind(arguments)}; give an object, not its JSON in a text"
-    return _client_problem(params) if method == "initialize" else None
+    # A client of a version without sessions names its version in each request: for it there is no initialize at all, and
+    # the SDK says so.
+    greets = method == "initialize" and _VERSION_OF_REQUEST not in meta
+    return _client_problem(params) if greets else None
 
 
 def _client_problem(params: Mapping[str, Any]) -> str | None:
