@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters.engine.jobs import RunningJob
+from adapters.engine.listening import Listening
 from adapters.errors import FileRefused, ServerError
 from adapters.files import write_new
 from adapters.media.sound import SoundFile, probe, samples
 from adapters.media.transcripts import plain_text, render
 from adapters.media.windows import Window, windows
 from adapters.mlx.backend import Backend
+from adapters.mlx.speech.heard import Heard
 from adapters.protocol.generation import Partial, Timing
 from adapters.protocol.jobs import Progress
-from adapters.protocol.transcription import Segment, Transcribe, Transcribed
+from adapters.protocol.transcription import Transcribe, Transcribed
 from adapters.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,27 +52,31 @@ async def transcribe(
 ) -> Transcribed:
     """Hear the whole sound. What is heard is told as it comes; cancelling the task ends the decoder too."""
     options = backend.speech_options(loaded, work)
-    began, segments, language, end = time.monotonic(), list[Segment](), None, 0.0
+    began, end = time.monotonic(), 0.0
+
+    async def listen(window: Window) -> Heard:
+        return await backend.listen(loaded, window, options)
+
+    heard = Listening(listen)
     job.on_progress(Progress(phase="listening", done=0, total=sound.seconds, unit="seconds"))
-    async with _windows(sound) as next_window:
+    async with _windows(sound, backend.longest_window(loaded)) as next_window:
         until: float | None = None
         while (window := await next_window(until)) is not None:
             _check_length(sound, window.end, settings)
             until = None
             if not window.silent:
-                heard = await backend.listen(loaded, window, options)
-                until = heard.until
-                if language is None and heard.language and heard.segments:
-                    language = heard.language
-                    options |= {} if work.language else backend.same_language(loaded, language)
-                job.on_written(
-                    0, Partial(text=(" " if segments and heard.segments else "") + plain_text(heard.segments))
-                )
-                segments += heard.segments
+                space = " " if heard.segments else ""
+                segments, until = await heard.hear(window)
+                if heard.language and not work.language:
+                    options |= backend.same_language(loaded, heard.language)
+                job.on_written(0, Partial(text=(space if segments else "") + plain_text(segments)))
             end = until or window.end
             job.on_progress(Progress(phase="listening", done=end, total=max(sound.seconds or end, end), unit="seconds"))
     now = time.monotonic()
-    rendered = render(segments, work.format, round(end, 3), language)
+    segments, language = heard.segments, heard.language
+    unheard = [one.model_dump() for one in heard.unheard]
+    told = {"speech_s": round(heard.speech_s, 2), "coverage": heard.coverage, "unheard": unheard}
+    rendered = render(segments, work.format, round(end, 3), language, told)
     file, file_error = await asyncio.to_thread(_saved, work, rendered)
     return Transcribed(
         model=name,
@@ -80,7 +86,10 @@ async def transcribe(
         language=language,
         duration_s=round(end, 3),
         said_s=sound.seconds,
-        notes=list(sound.notes),
+        notes=[*sound.notes, *heard.notes],
+        speech_s=round(heard.speech_s, 2),
+        coverage=heard.coverage,
+        unheard=heard.unheard,
         segments=[] if work.timestamps == "none" else segments,
         audio_format=sound.container.name,
         timing=Timing(
@@ -96,11 +105,13 @@ async def transcribe(
 
 
 @asynccontextmanager
-async def _windows(sound: SoundFile) -> AsyncIterator[Callable[[float | None], Awaitable[Window | None]]]:
+async def _windows(
+    sound: SoundFile, longest: float
+) -> AsyncIterator[Callable[[float | None], Awaitable[Window | None]]]:
     """Gives what cuts the next window, from where the last one was heard to; it decodes on a thread of its own."""
     loop, decoding = asyncio.get_running_loop(), ThreadPoolExecutor(1, thread_name_prefix="decode")
     pieces = samples(sound)
-    cut = windows(pieces)
+    cut = windows(pieces, longest)
     begun = False
 
     def take(until: float | None) -> Window | None:

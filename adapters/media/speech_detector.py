@@ -22,7 +22,7 @@ _HIDDEN = 128
 # What cannot be heard, as root mean square; and to what loudness quiet sound is raised before it is looked at, and by how
 # much at most.
 INAUDIBLE = 10 ** (-60 / 20)
-_WANTED, _MOST_GAIN = 0.05, 10 ** (30 / 20)
+_WANTED, _MOST_GAIN = 0.2, 10 ** (30 / 20)
 # How fast the loudness that was heard is forgotten, for each piece: by half in half a minute.
 _FORGET = 0.5 ** (PIECE / 16_000 / 30)
 
@@ -79,7 +79,9 @@ class _Network:
     """The weights, as the matrices that rows of samples and activations are multiplied with."""
 
     basis: np.ndarray  # [256, 258]
-    convolutions: list[tuple[np.ndarray, np.ndarray]] = field(repr=False)  # [3 * channels, channels out], [channels out]
+    convolutions: list[tuple[np.ndarray, np.ndarray]] = field(
+        repr=False
+    )  # [3 * channels, channels out], [channels out]
     input_weight: np.ndarray = field(repr=False)  # [128, 512]
     hidden_weight: np.ndarray = field(repr=False)  # [128, 512]
     gate_bias: np.ndarray = field(repr=False)

@@ -1,7 +1,8 @@
 """A transcript in the format that was asked for."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from adapters.media.cues import Cue, TimedWord, make_cues, spread, srt, vtt
 from adapters.protocol.transcription import Segment, TranscriptFormat
@@ -12,8 +13,14 @@ def plain_text(segments: Sequence[Segment]) -> str:
     return " ".join(segment.text for segment in segments)
 
 
-def render(segments: Sequence[Segment], wanted: TranscriptFormat, duration: float, language: str | None) -> str:
-    """Return the transcript of a sound of `duration` seconds."""
+def render(
+    segments: Sequence[Segment],
+    wanted: TranscriptFormat,
+    duration: float,
+    language: str | None,
+    heard: Mapping[str, Any] | None = None,
+) -> str:
+    """Return the transcript of a sound of `duration` seconds. `heard` is what JSON says about how much of it that is."""
     if wanted == "srt":
         return srt(cues_of(segments, duration))
     if wanted == "vtt":
@@ -22,6 +29,7 @@ def render(segments: Sequence[Segment], wanted: TranscriptFormat, duration: floa
         content = {
             "language": language,
             "duration_s": duration,
+            **(heard or {}),
             "text": plain_text(segments),
             "segments": [segment.model_dump(exclude_defaults=True) for segment in segments],
         }

@@ -256,6 +256,10 @@ class Backend:
         """Return what the model is told for this work. Raises when it cannot do what was asked."""
         return cast("SpeechModel", loaded.runner).options(work)
 
+    def longest_window(self, loaded: "Loaded") -> float:
+        """Return how many seconds of speech the model hears well at once."""
+        return cast("SpeechModel", loaded.runner).longest
+
     async def listen(self, loaded: "Loaded", window: "Window", options: dict[str, Any]) -> "Heard":
         """Return what is said in a window. Cancelling this ends it at its next step."""
         speech = cast("SpeechModel", loaded.runner)

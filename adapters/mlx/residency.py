@@ -26,7 +26,7 @@ from adapters.mlx.loading import Reader, lazy_model, settle
 from adapters.mlx.lora.layers import LoadedAdapter
 from adapters.mlx.lora.slots import AdapterSlots, unwrapped
 from adapters.mlx.lora.weights import check_against, fits_in_slots, lay_around
-from adapters.mlx.speech.model import SpeechModel
+from adapters.mlx.speech.model import SpeechModel, longest_window
 from adapters.mlx.thread.mlx_thread import MlxThread
 from adapters.models.card import ModelCard, Stamp, stamp_of
 from adapters.models.installed_models import models_on_disk
@@ -216,7 +216,7 @@ class Residency:
         slots: AdapterSlots,
     ) -> RowRunner | SpeechModel:
         if "speech" in card.abilities:
-            return SpeechModel(model)
+            return SpeechModel(model, longest_window(card.folder))
         kind: type[RowRunner] = LanguageRunner
         if "vision" in card.abilities:
             from adapters.mlx.generation.vision import VisionRunner  # its library takes a second to import

@@ -76,8 +76,16 @@ class Segment(Wire):
     words: list[Word] = []
 
 
+class Stretch(Wire):
+    """A part of a sound, in seconds."""
+
+    start: float = Field(description="When it begins, in seconds")
+    end: float = Field(description="When it ends, in seconds")
+
+
 class Transcribed(Wire):
-    """What was heard. `rendered` is the transcript in the format that was asked for; `file` where it was written.
+    """What was heard. `speech_s` is how long somebody speaks, `coverage` over which part of that something was written
+    down, `unheard` the rest, where it is long enough for a word. `rendered` is the transcript in the format that was asked for; `file` where it was written.
 
     `said_s` is the length that the file's header promises, where it promises one; `notes` what is odd about it.
     """
@@ -92,6 +100,9 @@ class Transcribed(Wire):
     said_s: float | None = None
     notes: list[str] = []
     segments: list[Segment]
+    speech_s: float = 0.0
+    coverage: float = 1.0
+    unheard: list[Stretch] = []
     audio_format: str
     timing: Timing
     file: str | None = None

@@ -1,6 +1,7 @@
 """The tool `transcribe`: what is said in a recording, as text or subtitles, by a local speech model."""
 
 import asyncio
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from adapters.protocol.content import is_address, is_data_uri
 from adapters.protocol.jobs import JobState, JobView
 from adapters.protocol.transcription import (
     Segment,
+    Stretch,
     Transcribe,
     Transcribed,
     TranscriptFormat,
@@ -34,6 +36,8 @@ from mcp_server.ways_out import error_text
 MOST_BYTES = 64 << 30
 MOST_SEGMENTS = 300
 MOST_WORDS = 2000
+MOST_UNHEARD = 50
+_TIMES_SHOWN = 5
 _EXTENSIONS: dict[TranscriptFormat, str] = {"text": ".txt", "srt": ".srt", "vtt": ".vtt", "json": ".json"}
 
 
@@ -54,6 +58,10 @@ class HeardSegment(Segment):
     )
 
 
+class HeardStretch(Stretch):
+    model_config = ConfigDict(extra="ignore")
+
+
 class Transcript(BaseModel):
     """A transcript, or what there is of it so far."""
 
@@ -66,6 +74,13 @@ class Transcript(BaseModel):
     file: str | None = Field(default=None, description="Path of the file with the whole transcript")
     language: str | None = Field(default=None, description="The language spoken, where the model tells it")
     duration_s: float | None = Field(default=None, description="Length of the sound, in seconds")
+    speech_s: float | None = Field(default=None, description="How long somebody speaks in it, in seconds")
+    coverage: float | None = Field(
+        default=None, description="The part of the speech over which something was written down: 1 is all"
+    )
+    unheard: list[HeardStretch] | None = Field(
+        default=None, description="Where somebody speaks and the model wrote nothing down"
+    )
     audio_format: str | None = Field(default=None, description="The file's true format, by its content")
     segments: list[HeardSegment] | None = Field(default=None, description="What was said, with times")
     model: str | None = Field(default=None, description="The model that listened")
@@ -155,6 +170,9 @@ def transcript_of(view: JobView, settings: Settings) -> Transcript:
         file=file,
         language=outcome.language,
         duration_s=outcome.duration_s,
+        speech_s=outcome.speech_s,
+        coverage=outcome.coverage,
+        unheard=[HeardStretch(start=one.start, end=one.end) for one in outcome.unheard[:MOST_UNHEARD]] or None,
         audio_format=outcome.audio_format,
         segments=[_segment(segment) for segment in segments] or None,
         model=outcome.model,
@@ -172,8 +190,15 @@ def _note(outcome: Transcribed) -> str | None:
             f"the file promises {outcome.said_s:.0f} seconds and only {outcome.duration_s:.0f} could be read: its end is missing or damaged"
         )
     notes += outcome.notes
-    if not outcome.text:
-        notes.append("nothing was said in it")
+    if not outcome.speech_s:
+        notes.append("no speech was found in it")
+    if outcome.unheard:
+        times = ", ".join(f"{one.start:.1f} to {one.end:.1f}" for one in outcome.unheard[:_TIMES_SHOWN])
+        more = len(outcome.unheard) - _TIMES_SHOWN
+        notes.append(
+            f"somebody speaks and nothing was written down at {times}{f' and {more} more places' if more > 0 else ''} s: "
+            "listen there, or try a larger speech model"
+        )
     if outcome.model in STARTER_NOTES:
         notes.append(STARTER_NOTES[outcome.model])
     return "; ".join(notes) or None
@@ -210,6 +235,8 @@ def _facts(transcript: Transcript) -> str:
         return f"job {transcript.job} {transcript.state}"
     parts = [f"model {transcript.model}", f"{transcript.duration_s:.1f} s of {transcript.audio_format}"]
     parts += [f"language {transcript.language}"] if transcript.language else []
+    if transcript.speech_s and transcript.coverage is not None:
+        parts.append(f"{math.floor(transcript.coverage * 100)} % of {transcript.speech_s:.1f} s of speech")
     parts += [f"heard in {transcript.timing.total_s:.1f} s"] if transcript.timing else []
     if transcript.truncated:
         parts.append(f"only the beginning is shown; all of it is in {transcript.file}")

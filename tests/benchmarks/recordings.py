@@ -61,7 +61,7 @@ async def measure(home: Home) -> list[Measured]:
                     told = answer(await client.call_tool("check-job", {"job": told["job"], "wait_seconds": 40}))
                 group.cancel_scope.cancel()
             ours = time.perf_counter() - began
-        cut = [window for window in windows(samples(probe(path))) if not window.silent]
+        cut = [window for window in windows(samples(probe(path)), 15.0) if not window.silent]
         began = time.perf_counter()
         same = [model.generate(mx.array(window.samples), condition_on_previous_text=False).text for window in cut]
         theirs = time.perf_counter() - began

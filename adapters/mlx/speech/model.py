@@ -8,7 +8,7 @@ import difflib
 import inspect
 import math
 from collections.abc import Generator
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
@@ -16,9 +16,12 @@ import mlx.nn as nn
 import numpy as np
 
 from adapters.errors import InvalidRequest, UnsupportedModel
+from adapters.media.hum import without_hum
 from adapters.media.sound import RATE
-from adapters.media.windows import Window, pauses
+from adapters.media.windows import LONGEST, Window
+from adapters.mlx.speech.heard import Heard
 from adapters.mlx.thread.pausing import in_steps, make_pausing, pausing_layers
+from adapters.models.card import read_config
 from adapters.protocol.transcription import Segment, Transcribe, Word
 
 # What families call the text that says which words to expect, and the language.
@@ -26,27 +29,25 @@ _HINTS = ("initial_prompt", "prompt", "system_prompt", "context")
 _LANGUAGES = ("language", "source_language", "source_lang")
 # A model that is given the silence after the last word makes one up: no word begins this late, in seconds.
 _LEAST_WORD = 0.12
+_LAST_BREATH = 0.1
+_LONGEST_KEY = "longest_window_s"
 # Sound shorter than this is given silence after it: some families fail on less.
 _LEAST_SECONDS = 0.5
 
 
-@dataclass(frozen=True)
-class Heard:
-    """What was said in a window, with times from the beginning of the sound, and in which language.
-
-    `until` is where the model stopped, when that was well before the window's end: what follows was not heard.
-    """
-
-    segments: list[Segment]
-    language: str | None
-    until: float | None = None
+def longest_window(folder: Path) -> float:
+    """Return how many seconds the model of a folder hears well at once: a small one says so in its configuration."""
+    said = read_config(folder).get(_LONGEST_KEY)
+    return float(said) if isinstance(said, int | float) and 1 <= said <= LONGEST else LONGEST
 
 
 class SpeechModel:
     """Takes the place of a runner where models are kept: it has no batch, its windows are driven one by one."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, longest: float = LONGEST) -> None:
+        """`longest` is how many seconds it hears well at once."""
         self._model: Any = model
+        self.longest = min(longest, LONGEST)
         self._takes = set(inspect.signature(model.generate).parameters)
         for name, child in model.children().items():
             if isinstance(child, nn.Module):
@@ -92,12 +93,11 @@ class SpeechModel:
 
     def listen(self, window: Window, options: dict[str, Any]) -> Generator[None, None, Heard]:
         """Write down a window; yields in between."""
-        samples = window.samples
+        samples = without_hum(window.samples)
         if len(samples) < _LEAST_SECONDS * RATE:
             samples = np.pad(samples, (0, int(_LEAST_SECONDS * RATE) - len(samples)))
         given = mx.array(samples)
-        last, last_sound = window.start + len(window.samples) / RATE, _last_sound(window)
-
+        length, last_sound = window.seconds, _last_sound(window)
         left = 0.0
 
         def generate() -> Any:
@@ -106,17 +106,18 @@ class SpeechModel:
             from adapters.mlx.speech.whisper import HEARING, Hearing
 
             nonlocal left
-            hearing = Hearing(last - window.start, last - last_sound, may_leave=not window.last)
+            hearing = Hearing(length, length - last_sound, may_leave=not window.last)
             HEARING.set(hearing)
             result = self._model.generate(given, **options)
             left = hearing.left
             return result
 
         result = yield from in_steps(generate)
-        heard = _segments(result, window.start, last)
-        segments = _in_order([one for one in heard if one.text and one.start < last_sound - _LEAST_WORD])
+        heard = [one for one in _segments(result, length) if one.text and one.start < last_sound - _LEAST_WORD]
+        segments = [_in_file(one, window) for one in _in_order(heard)]
         language = getattr(result, "language", None)
-        return Heard(segments, language if isinstance(language, str) else None, last - left if left else None)
+        until = window.at(length - left) if left else None
+        return Heard(segments, language if isinstance(language, str) else None, until)
 
     def language_option(self, language: str) -> dict[str, Any]:
         """Return the argument that keeps to a language once it was heard, so that no window is taken for another one."""
@@ -159,20 +160,32 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
 
 
-def _segments(result: Any, offset: float, last: float) -> list[Segment]:
-    """Return the segments of a result of any family. One that gives no times has them from the window."""
+def _segments(result: Any, length: float) -> list[Segment]:
+    """Return the segments of a result of any family, with times in a window of `length` seconds.
+
+    One that gives no times has the window's.
+    """
     found = getattr(result, "segments", None) or getattr(result, "sentences", None) or []
-    segments = [_segment(_as_dict(one), offset, last) for one in found]
+    segments = [_segment(_as_dict(one), length) for one in found]
     if not segments and (text := str(getattr(result, "text", "") or "").strip()):
-        segments = [Segment(text=text, start=round(offset, 2), end=round(last, 2))]
+        segments = [Segment(text=text, start=0.0, end=round(length, 3))]
     return segments
 
 
 def _last_sound(window: Window) -> float:
-    """Return when the last sound of a window ends that is no pause."""
-    quiet = pauses(window.samples)
-    length = len(window.samples) / RATE
-    return window.start + (quiet[-1][0] if quiet and quiet[-1][1] >= length - 0.02 else length)
+    """Return when the last word of a window ends, in its seconds. The detector may hear a little less than all of it."""
+    return min(window.place(window.speech[-1][1]) + _LAST_BREATH, window.seconds) if window.speech else window.seconds
+
+
+def _in_file(segment: Segment, window: Window) -> Segment:
+    """Return the segment of a window with its times in the file."""
+
+    def moved(one: Any) -> dict[str, float]:
+        start = window.at(one.start)
+        return {"start": round(start, 3), "end": round(max(start, window.at(one.end, ending=True)), 3)}
+
+    words = [word.model_copy(update=moved(word)) for word in segment.words]
+    return segment.model_copy(update={**moved(segment), "words": words})
 
 
 def _in_order(segments: list[Segment]) -> list[Segment]:
@@ -190,10 +203,10 @@ def _in_order(segments: list[Segment]) -> list[Segment]:
     return ordered
 
 
-def _segment(one: dict[str, Any], offset: float, last: float) -> Segment:
+def _segment(one: dict[str, Any], length: float) -> Segment:
     def at(value: Any) -> float:
         seconds = float(value) if value is not None else 0.0
-        return round(min(max(offset + (seconds if math.isfinite(seconds) else 0.0), offset), last), 3)
+        return round(min(max(seconds if math.isfinite(seconds) else 0.0, 0.0), length), 3)
 
     words = [
         Word(text=str(word.get("word", word.get("text", ""))), start=at(word.get("start")), end=at(word.get("end")))
@@ -203,7 +216,7 @@ def _segment(one: dict[str, Any], offset: float, last: float) -> Segment:
     return Segment(
         text=str(one.get("text", "")).strip(),
         start=at(one.get("start", 0.0)),
-        end=at(end) if end is not None else round(last, 3),
+        end=at(end) if end is not None else round(length, 3),
         words=[word for word in words if word.text],
     )
 

@@ -11,10 +11,11 @@ import pytest
 
 from adapters.errors import InvalidRequest, UnsafeModel, UnsupportedModel
 from adapters.media.sound import RATE
-from adapters.media.windows import Window
+from adapters.media.windows import Window, windows
 from adapters.mlx.loading import lazy_model, settle
 from adapters.mlx.speech import model as speech
-from adapters.mlx.speech.model import Heard, SpeechModel
+from adapters.mlx.speech.heard import Heard
+from adapters.mlx.speech.model import SpeechModel
 from adapters.models.card import read_card
 from adapters.models.starters import STARTERS
 from adapters.protocol.transcription import Transcribe
@@ -44,7 +45,8 @@ def asked(**options: Any) -> Transcribe:
 
 
 def window(sound: np.ndarray, start: float = 0.0) -> Window:
-    return Window(start, start + len(sound) / RATE, sound)
+    speech = [(start + a, start + b) for found in windows([sound]) for a, b in found.speech]
+    return Window(start, start + len(sound) / RATE, sound, speech=speech)
 
 
 def hear(model: SpeechModel, given: Window, **options: Any) -> tuple[int, Heard]:
@@ -199,9 +201,9 @@ def test_times_never_go_back_and_nothing_begins_after_the_last_sound(
 
 def test_a_result_of_any_family_becomes_segments() -> None:
     given = SimpleNamespace(text=" all of it ", segments=None)
-    (only,) = speech._segments(given, 5.0, 9.0)  # pyright: ignore[reportPrivateUsage]
-    assert (only.text, only.start, only.end) == ("all of it", 5.0, 9.0)
+    (only,) = speech._segments(given, 4.0)  # pyright: ignore[reportPrivateUsage]
+    assert (only.text, only.start, only.end) == ("all of it", 0.0, 4.0)
     given = SimpleNamespace(text="x", segments=[{"text": " x ", "start": float("nan"), "end": 99.0}])
-    (only,) = speech._segments(given, 5.0, 9.0)  # pyright: ignore[reportPrivateUsage]
-    assert (only.text, only.start, only.end) == ("x", 5.0, 9.0)
-    assert speech._segments(SimpleNamespace(text="  "), 0, 1) == []  # pyright: ignore[reportPrivateUsage]
+    (only,) = speech._segments(given, 4.0)  # pyright: ignore[reportPrivateUsage]
+    assert (only.text, only.start, only.end) == ("x", 0.0, 4.0)
+    assert speech._segments(SimpleNamespace(text="  "), 1.0) == []  # pyright: ignore[reportPrivateUsage]
