@@ -152,7 +152,7 @@ async def test_silence_gives_an_empty_transcript(client: Client, tmp_path: Path,
     told = await hear(client, write(tmp_path / "a.wav", silence(seconds)))
     assert told["state"] == "done"
     assert told["text"] == ""
-    assert "nothing was said" in told["note"]
+    assert "no speech was found" in told["note"]
 
 
 async def test_noise_gives_no_invented_sentence(client: Client, tmp_path: Path) -> None:
